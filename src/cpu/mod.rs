@@ -1,0 +1,213 @@
+//! Runs plans through the CPU twins: the reference for a whole model, and `--backend cpu`.
+
+use crate::graph::{
+    Bound, BufferId, BufferRole, Counters, DeviceReport, ExecuteError, Executor, MemoryReport, Operand, Plan, PreparedId,
+    Slice, Target, Tensor, TensorId, Ticket, Twin,
+};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Buffers in host memory and the plans over them.
+pub struct Cpu {
+    target: Target,
+    buffers: Vec<Vec<u32>>,
+    prepared: Vec<Prepared>,
+    results: HashMap<u64, Vec<u8>>,
+    next: u64,
+    counters: Counters,
+    budget: Option<u64>,
+}
+
+struct Prepared {
+    plan: Arc<Plan>,
+    /// One allocation per tensor: twins then borrow what they read and what they write apart from each other.
+    tensors: Vec<Vec<u32>>,
+}
+
+impl Cpu {
+    /// An executor without buffers. `memory_budget` bounds what it allocates, in bytes.
+    pub fn new(memory_budget: Option<u64>) -> Self {
+        let target = Target {
+            subgroup: 8,
+            max_binding_bytes: u64::MAX,
+            max_workgroups: u32::MAX,
+            f16: true,
+            software: true,
+        };
+        Self {
+            target,
+            buffers: Vec::new(),
+            prepared: Vec::new(),
+            results: HashMap::new(),
+            next: 0,
+            counters: Counters::default(),
+            budget: memory_budget,
+        }
+    }
+
+    fn allocated(&self) -> u64 {
+        self.buffers.iter().map(|buffer| buffer.len() as u64 * 4).sum()
+    }
+
+    fn check(&self, what: &str, needed: u64) -> Result<(), ExecuteError> {
+        match self.budget {
+            Some(budget) if self.allocated() + needed > budget => {
+                Err(ExecuteError::OutOfMemory { what: what.to_owned(), needed, used: self.allocated(), budget })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn run(&mut self, index: usize) {
+        let plan = self.prepared[index].plan.clone();
+        for op in &plan.ops {
+            // What is written is taken out of its table for the length of the op, so that the rest can be borrowed.
+            let mut written: Vec<(usize, Vec<u32>)> = Vec::new();
+            for (slot, operand) in op.operands.iter().enumerate() {
+                if op.kernel.bindings[slot].access.writes() {
+                    written.push((slot, std::mem::take(self.storage(index, operand))));
+                }
+            }
+            {
+                let mut writes = written.iter_mut().peekable();
+                let bindings = op
+                    .operands
+                    .iter()
+                    .enumerate()
+                    .map(|(slot, operand)| match writes.next_if(|(at, _)| *at == slot) {
+                        Some((_, words)) => Bound::Write(window_mut(words, operand)),
+                        None => Bound::Read(window(self.peek(index, operand), operand)),
+                    })
+                    .collect();
+                let mut twin = Twin::new(&op.constants, op.format, bindings, op.workgroups);
+                (op.kernel.cpu)(&mut twin);
+            }
+            for (slot, words) in written {
+                *self.storage(index, &op.operands[slot]) = words;
+            }
+            self.counters.dispatches += 1;
+        }
+    }
+
+    fn storage(&mut self, index: usize, operand: &Operand) -> &mut Vec<u32> {
+        match operand {
+            Operand::Tensor(tensor) => &mut self.prepared[index].tensors[tensor.id.0 as usize],
+            Operand::Slice(slice) => &mut self.buffers[slice.buffer.0 as usize],
+        }
+    }
+
+    fn peek(&self, index: usize, operand: &Operand) -> &[u32] {
+        match operand {
+            Operand::Tensor(Tensor { id: TensorId(id), .. }) => &self.prepared[index].tensors[*id as usize],
+            Operand::Slice(slice) => &self.buffers[slice.buffer.0 as usize],
+        }
+    }
+}
+
+/// The words an operand covers; tensors have storage of their own.
+fn range(operand: &Operand) -> std::ops::Range<usize> {
+    let start = match operand {
+        Operand::Tensor(_) => 0,
+        Operand::Slice(slice) => slice.offset as usize / 4,
+    };
+    start..start + operand.bytes() as usize / 4
+}
+
+fn window<'a>(words: &'a [u32], operand: &Operand) -> &'a [u8] {
+    bytemuck::cast_slice(&words[range(operand)])
+}
+
+fn window_mut<'a>(words: &'a mut [u32], operand: &Operand) -> &'a mut [u8] {
+    bytemuck::cast_slice_mut(&mut words[range(operand)])
+}
+
+impl Executor for Cpu {
+    fn target(&self) -> &Target {
+        &self.target
+    }
+
+    fn device(&self) -> DeviceReport {
+        DeviceReport { backend: "cpu", name: "CPU reference".to_owned(), driver: String::new() }
+    }
+
+    fn allocate(&mut self, label: &str, _role: BufferRole, bytes: u64) -> Result<BufferId, ExecuteError> {
+        self.check(label, bytes)?;
+        let words = vec![0; bytes.next_multiple_of(256) as usize / 4];
+        match self.buffers.iter().position(Vec::is_empty) {
+            Some(index) => {
+                self.buffers[index] = words;
+                Ok(BufferId(index as u32))
+            }
+            None => {
+                self.buffers.push(words);
+                Ok(BufferId(self.buffers.len() as u32 - 1))
+            }
+        }
+    }
+
+    fn grow(&mut self, buffer: BufferId, bytes: u64) -> Result<(), ExecuteError> {
+        self.check("a larger buffer", bytes)?;
+        self.buffers[buffer.0 as usize].resize(bytes.next_multiple_of(256) as usize / 4, 0);
+        Ok(())
+    }
+
+    fn free(&mut self, buffer: BufferId) {
+        self.buffers[buffer.0 as usize] = Vec::new();
+    }
+
+    fn write(&mut self, buffer: BufferId, offset: u64, bytes: &[u8]) {
+        let words = &mut self.buffers[buffer.0 as usize];
+        bytemuck::cast_slice_mut(words)[offset as usize..][..bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn flush(&mut self) -> Result<(), ExecuteError> {
+        Ok(())
+    }
+
+    fn prepare(&mut self, plan: Arc<Plan>) -> Result<PreparedId, ExecuteError> {
+        let tensors = plan.tensors.iter().map(|info| vec![0; info.tensor.bytes() as usize / 4]).collect();
+        self.prepared.push(Prepared { plan, tensors });
+        Ok(PreparedId(self.prepared.len() as u32 - 1))
+    }
+
+    fn discard(&mut self, plan: PreparedId) {
+        self.prepared[plan.0 as usize].tensors = Vec::new();
+    }
+
+    fn write_tensor(&mut self, plan: PreparedId, tensor: Tensor, bytes: &[u8]) {
+        let words = &mut self.prepared[plan.0 as usize].tensors[tensor.id.0 as usize];
+        bytemuck::cast_slice_mut(words)[..bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn submit(&mut self, plan: PreparedId, reads: &[Operand]) -> Result<Ticket, ExecuteError> {
+        let index = plan.0 as usize;
+        self.run(index);
+        let mut bytes = Vec::new();
+        for operand in reads {
+            bytes.extend_from_slice(window(self.peek(index, operand), operand));
+        }
+        self.counters.submits += 1;
+        self.counters.readback_bytes += bytes.len() as u64;
+        let ticket = self.next;
+        self.next += 1;
+        self.results.insert(ticket, bytes);
+        Ok(Ticket(ticket))
+    }
+
+    fn wait(&mut self, ticket: Ticket) -> Result<Vec<u8>, ExecuteError> {
+        Ok(self.results.remove(&ticket.0).unwrap_or_else(|| panic!("{ticket:?} was waited for already")))
+    }
+
+    fn read(&mut self, slice: Slice) -> Result<Vec<u8>, ExecuteError> {
+        let operand = Operand::Slice(slice);
+        Ok(window(&self.buffers[slice.buffer.0 as usize], &operand).to_vec())
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn memory(&self) -> MemoryReport {
+        MemoryReport { allocated: self.allocated(), budget: self.budget }
+    }
+}

@@ -1,0 +1,89 @@
+//! The one error that the library's front door gives.
+
+use crate::graph::ExecuteError;
+use crate::{text, weights};
+use std::path::PathBuf;
+
+/// What went wrong in the world outside: a file, the device, what the user asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A checkpoint could not be used.
+    #[error(transparent)]
+    Weights(#[from] weights::Error),
+    /// A vocabulary or a text could not be used.
+    #[error(transparent)]
+    Text(#[from] text::Error),
+    /// The device could not do what was asked.
+    #[error(transparent)]
+    Device(#[from] ExecuteError),
+    /// There is nothing to continue.
+    #[error("the prompt is empty: expected at least one token, found none")]
+    EmptyPrompt,
+    /// The prompt leaves no room for an answer.
+    #[error("the prompt has {found} tokens, but the context holds {context} and needs room for at least one more")]
+    PromptTooLong {
+        /// Tokens of the prompt.
+        found: usize,
+        /// Tokens of the context.
+        context: usize,
+    },
+    /// A token id that the vocabulary does not have.
+    #[error("token {found} is not in the vocabulary: expected an id below {vocab}")]
+    UnknownToken {
+        /// The id.
+        found: u32,
+        /// Entries of the vocabulary.
+        vocab: u32,
+    },
+    /// An option outside its range.
+    #[error("{option}: expected {expected}, found {found}")]
+    Option {
+        /// The option, as users spell it.
+        option: &'static str,
+        /// What it may be.
+        expected: &'static str,
+        /// What it was.
+        found: String,
+    },
+    /// The model family is not known to this build.
+    #[error("unknown model family `{found}` in {file}: this build knows {known}")]
+    Family {
+        /// What the file says.
+        found: String,
+        /// The file.
+        file: PathBuf,
+        /// Families of this build.
+        known: String,
+    },
+    /// The model computed something that is not a number.
+    #[error("the model's logits are not finite at position {position}: its weights are damaged or overflow")]
+    NotFinite {
+        /// Where in the sequence.
+        position: usize,
+    },
+    /// A file that is not a checkpoint could not be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// What to do next, where there is something.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Weights(error) => error.hint(),
+            Self::Text(error) => error.hint(),
+            Self::Device(error) => error.hint(),
+            Self::EmptyPrompt => Some("give a prompt with --prompt, --prompt-file or on standard input".to_owned()),
+            Self::PromptTooLong { .. } => Some("shorten the prompt, or raise --ctx if the model's context allows".to_owned()),
+            Self::NotFinite { .. } => Some("compare with `--backend cpu`; fetch the checkpoint again if both fail".to_owned()),
+            Self::Family { .. } => Some("convert the model to a family of this build, or use a newer ffai".to_owned()),
+            Self::UnknownToken { .. } | Self::Option { .. } | Self::File { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! A model on a device with its cache: runs chunks of prompts and steps of batches.
+
+use super::plans::{Key, Outputs, Plans, Ready};
+use crate::Error;
+use crate::cache::{Cache, CacheShape, MAX_SEQUENCES, SequenceId};
+use crate::graph::{
+    BufferId, BufferRole, Counters, DeviceReport, Element, Executor, MemoryReport, Operand, Plan, Slice, Ticket,
+};
+use crate::kernels::attend_decode::SPLIT;
+use crate::kernels::sampling::{Sampling, Settings};
+use crate::measure::Gauge;
+use crate::model::Model;
+use std::sync::Arc;
+
+/// Tokens of a prompt that run at once.
+pub(super) const CHUNK: usize = 512;
+
+/// Bytes of logits that one plan may leave: half of what the smallest binding holds.
+const LOGIT_BYTES: usize = 64 << 20;
+
+/// What an engine is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineOptions {
+    /// Most tokens of one sequence; at most the model's own context.
+    pub context: u32,
+    /// What keys and values are stored as.
+    pub kv: Element,
+}
+
+/// Buffers that change with every step.
+pub(super) struct StepBuffers {
+    /// Rows of the batch that decodes: token, position, sequence. The sampler moves them on.
+    pub(super) decode_rows: BufferId,
+    pub(super) decode_bytes: u64,
+    /// Rows of the chunk that prefills.
+    pub(super) prefill_rows: BufferId,
+    /// Rows whose logits are wanted.
+    pub(super) picks: BufferId,
+    /// Row of the batch that each output's token goes to.
+    pub(super) targets: BufferId,
+    pub(super) settings: Slice,
+    /// Occurrences of each token per sequence; a stub of one word until penalties are asked for.
+    pub(super) counts: Slice,
+}
+
+/// A step in flight.
+#[derive(Clone, Debug)]
+pub struct Step {
+    ticket: Ticket,
+    plan: Arc<Plan>,
+}
+
+impl Step {
+    /// What the step runs.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+/// A model on a device, with the keys and values of up to eight sequences.
+pub struct Engine {
+    executor: Box<dyn Executor>,
+    model: Box<dyn Model>,
+    cache: Cache,
+    plans: Plans,
+    buffers: StepBuffers,
+    settings: [Settings; MAX_SEQUENCES as usize],
+    /// The batch as its rows stand on the device; empty when they have to be written.
+    batch: Vec<SequenceId>,
+}
+
+impl Engine {
+    /// Puts a loaded model to work.
+    pub fn new(mut executor: Box<dyn Executor>, model: Box<dyn Model>, options: EngineOptions) -> Result<Self, Error> {
+        let config = model.config();
+        let shape = CacheShape {
+            layers: config.layers,
+            heads: config.heads,
+            element: options.kv,
+            context: options.context.min(config.context),
+        };
+        if options.kv == Element::F16 && !executor.target().f16 {
+            return Err(crate::graph::ExecuteError::MissingFeature {
+                feature: "f16",
+                what: "a cache of half precision".to_owned(),
+                device: executor.device().name,
+            }
+            .into());
+        }
+        let cache = Cache::new(&mut *executor, shape)?;
+        let mut step = |label, bytes| executor.allocate(label, BufferRole::Step, bytes);
+        let decode_bytes = u64::from(MAX_SEQUENCES) * 16;
+        let settings_bytes = u64::from(MAX_SEQUENCES) * size_of::<Settings>() as u64;
+        let buffers = StepBuffers {
+            decode_rows: step("rows of the batch", decode_bytes)?,
+            decode_bytes,
+            prefill_rows: step("rows of the chunk", CHUNK as u64 * 16)?,
+            picks: step("rows with outputs", CHUNK as u64 * 4)?,
+            targets: step("targets of outputs", u64::from(MAX_SEQUENCES) * 4)?,
+            settings: Slice { buffer: step("sampling settings", settings_bytes)?, offset: 0, bytes: settings_bytes },
+            counts: Slice { buffer: step("token counts", 4)?, offset: 0, bytes: 4 },
+        };
+        let settings = [bytemuck::Zeroable::zeroed(); MAX_SEQUENCES as usize];
+        Ok(Self { executor, model, cache, plans: Plans::default(), buffers, settings, batch: Vec::new() })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &dyn Model {
+        &*self.model
+    }
+
+    /// Keys and values.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// Most tokens of one sequence.
+    pub fn context(&self) -> u32 {
+        self.cache.shape().context
+    }
+
+    /// What runs.
+    pub fn device(&self) -> DeviceReport {
+        self.executor.device()
+    }
+
+    /// Device memory in use.
+    pub fn memory(&self) -> MemoryReport {
+        self.executor.memory()
+    }
+
+    /// What the device was asked to do so far.
+    pub fn counters(&self) -> Counters {
+        self.executor.counters()
+    }
+
+    /// Starts an empty sequence; `None` when eight are open.
+    pub fn open(&mut self) -> Option<SequenceId> {
+        self.cache.open()
+    }
+
+    /// Ends a sequence.
+    pub fn close(&mut self, sequence: SequenceId) {
+        self.cache.close(sequence);
+        self.batch.clear();
+    }
+
+    /// Tokens that a sequence holds.
+    pub fn length(&self, sequence: SequenceId) -> u32 {
+        self.cache.length(sequence)
+    }
+
+    /// Takes tokens back until `length` are left.
+    pub fn rewind(&mut self, sequence: SequenceId, length: u32) {
+        self.cache.rewind(sequence, length);
+        self.batch.clear();
+    }
+
+    /// Sets how a sequence's tokens are chosen. `history` are the tokens that penalties look at: those of the prompt, and those
+    /// that were generated.
+    pub fn set_sampling(
+        &mut self,
+        sequence: SequenceId,
+        settings: Settings,
+        history: Option<(&[u32], &[u32])>,
+    ) -> Result<(), Error> {
+        self.settings[sequence.0 as usize] = settings;
+        self.executor.write(self.buffers.settings.buffer, 0, bytemuck::cast_slice(&self.settings));
+        let Some((prompt, generated)) = history else { return Ok(()) };
+        let vocab = self.model.config().vocab;
+        let bytes = u64::from(vocab) * 4;
+        if self.buffers.counts.bytes == 4 {
+            let bytes = bytes * u64::from(MAX_SEQUENCES);
+            let buffer = self.executor.allocate("token counts", BufferRole::Step, bytes)?;
+            self.executor.free(self.buffers.counts.buffer);
+            self.buffers.counts = Slice { buffer, offset: 0, bytes };
+            // Recorded plans bind the stub.
+            self.plans.clear(&mut *self.executor);
+        }
+        let mut counts = vec![0u32; vocab as usize];
+        self.check(prompt)?;
+        self.check(generated)?;
+        for &token in prompt {
+            counts[token as usize] |= 1 << 31;
+        }
+        for &token in generated {
+            counts[token as usize] += 1;
+        }
+        let at = u64::from(sequence.0) * bytes;
+        self.executor.write(self.buffers.counts.buffer, at, bytemuck::cast_slice(&counts));
+        Ok(())
+    }
+
+    fn check(&self, tokens: &[u32]) -> Result<(), Error> {
+        let vocab = self.model.config().vocab;
+        match tokens.iter().find(|&&token| token >= vocab) {
+            Some(&found) => Err(Error::UnknownToken { found, vocab }),
+            None => Ok(()),
+        }
+    }
+
+    fn ready(&mut self, key: Key) -> Result<Ready, Error> {
+        self.plans.get(&mut *self.executor, &*self.model, &self.cache, &self.buffers, key)
+    }
+
+    /// Writes a chunk's rows and finds its plan.
+    fn chunk(&mut self, sequence: SequenceId, tokens: &[u32], outputs: Outputs) -> Result<Ready, Error> {
+        let start = self.length(sequence);
+        let count = tokens.len() as u32;
+        self.cache.reserve(&mut *self.executor, sequence, count)?;
+        let rows: Vec<[u32; 4]> =
+            tokens.iter().zip(start..).map(|(&token, position)| [token, position, sequence.0, 0]).collect();
+        self.executor.write(self.buffers.prefill_rows, 0, bytemuck::cast_slice(&rows));
+        let splits = if count == 1 { splits(start + count) } else { 0 };
+        self.ready(Key { rows: count, decode: false, splits, outputs })
+    }
+
+    /// Runs `tokens` and gives the logits behind those at `wanted` (ascending indices into `tokens`), each `[vocab]`.
+    pub fn logits(&mut self, sequence: SequenceId, tokens: &[u32], wanted: &[usize]) -> Result<Vec<Vec<f32>>, Error> {
+        self.check(tokens)?;
+        let vocab = self.model.config().vocab as usize;
+        let chunk = if wanted.len() > 8 { CHUNK.min(LOGIT_BYTES / (vocab * 4)).max(1) } else { CHUNK };
+        let mut results = Vec::new();
+        for (index, part) in tokens.chunks(chunk).enumerate() {
+            let start = index * chunk;
+            let picks: Vec<u32> = wanted
+                .iter()
+                .filter(|&&w| (start..start + part.len()).contains(&w))
+                .map(|&w| (w - start) as u32)
+                .collect();
+            let outputs = if picks.is_empty() { Outputs::None } else { Outputs::Logits(picks.len() as u32) };
+            let ready = self.chunk(sequence, part, outputs)?;
+            self.executor.write(self.buffers.picks, 0, bytemuck::cast_slice(&picks));
+            let reads: Vec<Operand> = if picks.is_empty() { Vec::new() } else { vec![ready.logits()] };
+            let ticket = self.executor.submit(ready.id, &reads)?;
+            let bytes = self.executor.wait(ticket)?;
+            self.cache.accept(sequence, part.len() as u32);
+            let values: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
+            results.extend(values.chunks_exact(vocab).map(<[f32]>::to_vec));
+        }
+        Ok(results)
+    }
+
+    /// Runs `tokens` in chunks and chooses the token after them, which becomes row `place` of the batch that decodes.
+    ///
+    /// With `logits`, the last row's logits come with the token.
+    pub fn prefill(
+        &mut self,
+        sequence: SequenceId,
+        tokens: &[u32],
+        place: u32,
+        sampling: Sampling,
+        logits: bool,
+    ) -> Result<Step, Error> {
+        self.check(tokens)?;
+        let Some(start) = tokens.len().checked_sub(1) else { return Err(Error::EmptyPrompt) };
+        let last = start / CHUNK * CHUNK;
+        for part in tokens[..last].chunks(CHUNK) {
+            let ready = self.chunk(sequence, part, Outputs::None)?;
+            let ticket = self.executor.submit(ready.id, &[])?;
+            self.executor.wait(ticket)?;
+            self.cache.accept(sequence, part.len() as u32);
+        }
+        let part = &tokens[last..];
+        let ready = self.chunk(sequence, part, Outputs::Sample(1, sampling))?;
+        let position = self.length(sequence) + part.len() as u32 - 1;
+        self.executor.write(self.buffers.picks, 0, bytemuck::bytes_of(&(part.len() as u32 - 1)));
+        self.executor.write(self.buffers.targets, 0, bytemuck::bytes_of(&place));
+        let row = [0, position, sequence.0, 0];
+        self.executor.write(self.buffers.decode_rows, u64::from(place) * 16, bytemuck::cast_slice(&row));
+        let step = self.launch(&ready, &[place], logits)?;
+        self.cache.accept(sequence, part.len() as u32);
+        self.batch.truncate(place as usize);
+        self.batch.push(sequence);
+        Ok(step)
+    }
+
+    /// Decodes one token for each sequence of the batch, without waiting: the tokens to start from are on the device already.
+    ///
+    /// The sequences must stand in the order of the places they were prefilled to, and hold one more token each afterwards.
+    pub fn step(&mut self, batch: &[SequenceId], sampling: Sampling, logits: bool) -> Result<Step, Error> {
+        assert!(!batch.is_empty() && self.batch.starts_with(batch), "the rows of {batch:?} are not on the device");
+        for &sequence in batch {
+            self.cache.reserve(&mut *self.executor, sequence, 1)?;
+        }
+        let longest = batch.iter().map(|&sequence| self.length(sequence) + 1).max().unwrap_or(1);
+        let width = batch.len() as u32;
+        let outputs = Outputs::Sample(width, sampling);
+        let ready = self.ready(Key { rows: width, decode: true, splits: splits(longest), outputs })?;
+        let targets: Vec<u32> = (0..width).collect();
+        if width > 1 || self.batch.len() > 1 {
+            self.executor.write(self.buffers.targets, 0, bytemuck::cast_slice(&targets));
+        }
+        let step = self.launch(&ready, &targets, logits)?;
+        for &sequence in batch {
+            self.cache.accept(sequence, 1);
+        }
+        Ok(step)
+    }
+
+    /// Puts tokens that were chosen elsewhere into the batch: `(sequence, token)` per place, as if they had just been sampled.
+    pub fn set_batch(&mut self, rows: &[(SequenceId, u32)]) -> Result<(), Error> {
+        let tokens: Vec<u32> = rows.iter().map(|row| row.1).collect();
+        self.check(&tokens)?;
+        let words: Vec<[u32; 4]> = rows.iter().map(|&(s, token)| [token, self.length(s), s.0, 0]).collect();
+        self.executor.write(self.buffers.decode_rows, 0, bytemuck::cast_slice(&words));
+        self.executor.write(self.buffers.targets, 0, bytemuck::cast_slice(&[0u32, 1, 2, 3, 4, 5, 6, 7]));
+        self.batch = rows.iter().map(|row| row.0).collect();
+        Ok(())
+    }
+
+    fn launch(&mut self, ready: &Ready, places: &[u32], logits: bool) -> Result<Step, Error> {
+        let mut reads: Vec<Operand> = places
+            .iter()
+            .map(|&place| {
+                Slice { buffer: self.buffers.decode_rows, offset: u64::from(place) * 16, bytes: 4 }.into()
+            })
+            .collect();
+        if logits {
+            reads.push(ready.logits());
+        }
+        let ticket = self.executor.submit(ready.id, &reads)?;
+        Ok(Step { ticket, plan: ready.plan.clone() })
+    }
+
+    /// Waits for a step: its tokens, and its logits (`[rows, vocab]`) where they were asked for.
+    pub fn finish(&mut self, step: Step) -> Result<(Vec<u32>, Vec<f32>), Error> {
+        let bytes = self.executor.wait(step.ticket)?;
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
+        let vocab = self.model.config().vocab as usize;
+        let count = if words.len() > vocab { words.len() / (vocab + 1) } else { words.len() };
+        let (tokens, logits) = words.split_at(count);
+        Ok((tokens.to_vec(), logits.iter().map(|&bits| f32::from_bits(bits)).collect()))
+    }
+
+    /// Makes every pipeline of a run like the one to come: a chunk and a step.
+    pub fn prewarm(&mut self, sampling: Sampling) -> Result<(), Error> {
+        let Some(sequence) = self.open() else { return Ok(()) };
+        let count = (self.context() as usize).min(2);
+        let step = self.prefill(sequence, &vec![0; count], 0, sampling, false)?;
+        self.finish(step)?;
+        if self.length(sequence) < self.context() {
+            let step = self.step(&[sequence], sampling, false)?;
+            self.finish(step)?;
+        }
+        self.close(sequence);
+        Ok(())
+    }
+}
+
+impl Gauge for Engine {
+    fn device_bytes(&self) -> u64 {
+        self.memory().allocated
+    }
+}
+
+/// Splits that cover `length` keys, by powers of two so that few plans serve all lengths.
+fn splits(length: u32) -> u32 {
+    length.div_ceil(SPLIT).next_power_of_two()
+}

@@ -1,0 +1,12 @@
+//! From tokens to tokens: an engine that keeps the device busy, and sessions that turn requests into text.
+
+mod engine;
+mod open;
+mod plans;
+mod request;
+mod session;
+
+pub use engine::{Engine, EngineOptions, Step};
+pub use open::{Backend, OpenOptions, open};
+pub use request::{Event, FinishReason, Generation, Request, SamplingOptions, StepCounters};
+pub use session::Session;

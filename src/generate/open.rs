@@ -1,0 +1,114 @@
+//! From a path to a running engine.
+
+use super::engine::{Engine, EngineOptions};
+use crate::Error;
+use crate::cpu::Cpu;
+use crate::gpu::{AdapterChoice, Gpu, GpuOptions};
+use crate::graph::{Element, Executor};
+use crate::model;
+use crate::text::{Tokenizer, Vocabulary};
+use crate::weights::gguf::Gguf;
+use crate::weights::{self, Loader};
+use std::path::Path;
+
+/// The longest context that is taken without being asked for.
+const AUTO_CONTEXT: u32 = 32_768;
+
+/// What runs the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// The best GPU, a software driver among them, or an error.
+    #[default]
+    Gpu,
+    /// The reference.
+    Cpu,
+}
+
+/// How to open a model.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    /// What runs it.
+    pub backend: Backend,
+    /// Which adapter.
+    pub adapter: AdapterChoice,
+    /// Compile kernels with bounds checks.
+    pub checked: bool,
+    /// Most tokens of one sequence; `None` takes the model's context, at most 32768.
+    pub context: Option<u32>,
+    /// What keys and values are stored as.
+    pub kv: Element,
+    /// Most device memory to use, in bytes.
+    pub memory_budget: Option<u64>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            backend: Backend::Gpu,
+            adapter: AdapterChoice::Best,
+            checked: false,
+            context: None,
+            kv: Element::F16,
+            memory_budget: None,
+        }
+    }
+}
+
+/// Opens a GGUF file: its tokenizer, and its weights on a device. `progress` is told bytes done and bytes in all.
+pub fn open(path: &Path, options: &OpenOptions, progress: &mut dyn FnMut(u64, u64)) -> Result<(Engine, Tokenizer), Error> {
+    let gguf = Gguf::open(path)?;
+    let config = model::ModelConfig::from_gguf(&gguf)?;
+    let tokenizer = Tokenizer::new(Vocabulary::from_gguf(gguf.metadata())?)?;
+    if tokenizer.vocab_size() as u64 > u64::from(config.vocab) {
+        let what = format!(
+            "the vocabulary has {} tokens, but the embedding only {} rows",
+            tokenizer.vocab_size(),
+            config.vocab
+        );
+        return Err(weights::Error::Model { file: path.to_owned(), what }.into());
+    }
+    let context = match options.context {
+        Some(0) => return Err(Error::Option { option: "--ctx", expected: "at least 1", found: "0".to_owned() }),
+        Some(context) if context > config.context => {
+            return Err(Error::Option {
+                option: "--ctx",
+                expected: "at most the model's own context",
+                found: format!("{context}, where {} has {}", path.display(), config.context),
+            });
+        }
+        Some(context) => context,
+        None => config.context.min(AUTO_CONTEXT),
+    };
+    let mut executor: Box<dyn Executor> = match options.backend {
+        Backend::Cpu => Box::new(Cpu::new(options.memory_budget)),
+        Backend::Gpu => Box::new(Gpu::open(&GpuOptions {
+            adapter: options.adapter.clone(),
+            checked: options.checked,
+            memory_budget: options.memory_budget,
+        })?),
+    };
+    check_budget(&gguf, &*executor)?;
+    let model = {
+        let mut loader = Loader::new(&gguf, &mut *executor, progress);
+        model::load(&mut loader)?
+    };
+    executor.flush()?;
+    let engine = Engine::new(executor, model, EngineOptions { context, kv: options.kv })?;
+    Ok((engine, tokenizer))
+}
+
+/// Refuses a model whose weights alone do not fit, before minutes are spent on loading it.
+fn check_budget(gguf: &Gguf, executor: &dyn Executor) -> Result<(), Error> {
+    let memory = executor.memory();
+    let needed: u64 = gguf.tensors().map(|tensor| tensor.bytes).sum();
+    match memory.budget {
+        Some(budget) if memory.allocated + needed > budget => Err(crate::graph::ExecuteError::OutOfMemory {
+            what: format!("the weights of {}", gguf.path().display()),
+            needed,
+            used: memory.allocated,
+            budget,
+        }
+        .into()),
+        _ => Ok(()),
+    }
+}

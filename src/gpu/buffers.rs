@@ -1,0 +1,146 @@
+//! Device memory: buffers that outlive plans, the arena that plans share, and the budget they must fit.
+
+use crate::graph::{BufferId, BufferRole, ExecuteError, MemoryReport, Operand, Plan, Slice, Target};
+use std::num::NonZeroU64;
+
+pub(super) struct Buffers {
+    device: wgpu::Device,
+    device_name: String,
+    entries: Vec<Option<Entry>>,
+    arena: Option<wgpu::Buffer>,
+    generation: u64,
+    allocated: u64,
+    budget: Option<u64>,
+    limit: u64,
+}
+
+struct Entry {
+    buffer: wgpu::Buffer,
+    label: String,
+}
+
+const USAGE: wgpu::BufferUsages =
+    wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_DST).union(wgpu::BufferUsages::COPY_SRC);
+
+impl Buffers {
+    pub(super) fn new(device: &wgpu::Device, target: &Target, device_name: String, budget: Option<u64>) -> Self {
+        let limit = device.limits().max_buffer_size.max(target.max_binding_bytes);
+        Self {
+            device: device.clone(),
+            device_name,
+            entries: Vec::new(),
+            arena: None,
+            generation: 0,
+            allocated: 0,
+            budget,
+            limit,
+        }
+    }
+
+    fn create(&mut self, label: &str, bytes: u64, released: u64) -> Result<wgpu::Buffer, ExecuteError> {
+        if bytes > self.limit {
+            return Err(ExecuteError::TooLarge {
+                what: label.to_owned(),
+                needed: bytes,
+                limit: self.limit,
+                device: self.device_name.clone(),
+            });
+        }
+        // wgpu reports no exhaustion on Metal and on software drivers, so the sum is kept here.
+        if let Some(budget) = self.budget
+            && self.allocated + bytes - released > budget
+        {
+            let (what, used) = (label.to_owned(), self.allocated);
+            return Err(ExecuteError::OutOfMemory { what, needed: bytes, used, budget });
+        }
+        self.allocated += bytes;
+        Ok(self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size: bytes,
+            usage: USAGE,
+            mapped_at_creation: false,
+        }))
+    }
+
+    pub(super) fn allocate(&mut self, label: &str, _role: BufferRole, bytes: u64) -> Result<BufferId, ExecuteError> {
+        let buffer = self.create(label, bytes.next_multiple_of(256), 0)?;
+        let entry = Some(Entry { buffer, label: label.to_owned() });
+        match self.entries.iter().position(Option::is_none) {
+            Some(index) => {
+                self.entries[index] = entry;
+                Ok(BufferId(index as u32))
+            }
+            None => {
+                self.entries.push(entry);
+                Ok(BufferId(self.entries.len() as u32 - 1))
+            }
+        }
+    }
+
+    fn entry(&self, id: BufferId) -> &Entry {
+        match &self.entries[id.0 as usize] {
+            Some(entry) => entry,
+            None => panic!("{id:?} was freed"),
+        }
+    }
+
+    pub(super) fn get(&self, id: BufferId) -> &wgpu::Buffer {
+        &self.entry(id).buffer
+    }
+
+    pub(super) fn grow(&mut self, queue: &wgpu::Queue, id: BufferId, bytes: u64) -> Result<(), ExecuteError> {
+        let (label, old) = (self.entry(id).label.clone(), self.entry(id).buffer.clone());
+        let buffer = self.create(&label, bytes.next_multiple_of(256), 0)?;
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(&old, 0, &buffer, 0, old.size());
+        queue.submit([encoder.finish()]);
+        self.allocated -= old.size();
+        self.entries[id.0 as usize] = Some(Entry { buffer, label });
+        self.generation += 1;
+        Ok(())
+    }
+
+    pub(super) fn free(&mut self, id: BufferId) {
+        if let Some(entry) = self.entries[id.0 as usize].take() {
+            self.allocated -= entry.buffer.size();
+            self.generation += 1;
+        }
+    }
+
+    /// Plans run one after the other, so one arena serves all; it grows to the largest.
+    pub(super) fn reserve_arena(&mut self, bytes: u64) -> Result<(), ExecuteError> {
+        let old = self.arena.as_ref().map_or(0, wgpu::Buffer::size);
+        if old < bytes {
+            let arena = self.create("arena", bytes, old)?;
+            self.allocated -= old;
+            self.arena = Some(arena);
+            self.generation += 1;
+        }
+        Ok(())
+    }
+
+    pub(super) fn arena(&self) -> &wgpu::Buffer {
+        self.arena.as_ref().unwrap_or_else(|| panic!("no plan was prepared"))
+    }
+
+    /// Where an operand starts.
+    pub(super) fn place(&self, plan: &Plan, operand: &Operand) -> (&wgpu::Buffer, u64) {
+        match operand {
+            Operand::Tensor(tensor) => (self.arena(), plan.info(tensor.id).offset),
+            Operand::Slice(Slice { buffer, offset, .. }) => (self.get(*buffer), *offset),
+        }
+    }
+
+    pub(super) fn binding(&self, plan: &Plan, operand: &Operand) -> wgpu::BufferBinding<'_> {
+        let (buffer, offset) = self.place(plan, operand);
+        wgpu::BufferBinding { buffer, offset, size: NonZeroU64::new(operand.bytes()) }
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn memory(&self) -> MemoryReport {
+        MemoryReport { allocated: self.allocated, budget: self.budget }
+    }
+}

@@ -1,0 +1,275 @@
+//! Runs plans on a GPU through wgpu. The only module that says `wgpu::`.
+
+mod adapter;
+mod buffers;
+mod memory;
+mod pipelines;
+mod probe;
+mod readback;
+
+pub use adapter::{AdapterChoice, AdapterLine, adapters};
+
+use crate::graph::{
+    BufferId, BufferRole, Counters, DeviceReport, ExecuteError, Executor, MemoryReport, Operand, Plan, PreparedId, Slice,
+    Target, Tensor, Ticket,
+};
+use buffers::Buffers;
+use pipelines::Pipelines;
+use readback::Readback;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+/// How to open a GPU.
+#[derive(Clone, Debug, Default)]
+pub struct GpuOptions {
+    /// Which adapter.
+    pub adapter: AdapterChoice,
+    /// Compile kernels with bounds checks.
+    pub checked: bool,
+    /// Most device memory to use, in bytes; what the device and the system suggest when absent.
+    pub memory_budget: Option<u64>,
+}
+
+/// Changes shader sources before they are compiled: `(kernel name, source) -> source`. Tests plant faults with it.
+pub type SourceHook = Box<dyn Fn(&str, String) -> String>;
+
+/// An open GPU with its buffers, pipelines and prepared plans.
+pub struct Gpu {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    info: wgpu::AdapterInfo,
+    target: Target,
+    buffers: Buffers,
+    pipelines: Pipelines,
+    prepared: HashMap<PreparedId, Prepared>,
+    next_plan: u32,
+    readback: Readback,
+    counters: Counters,
+    failure: Arc<Mutex<Option<String>>>,
+}
+
+struct Prepared {
+    plan: Arc<Plan>,
+    generation: u64,
+    dispatches: Vec<Dispatch>,
+}
+
+struct Dispatch {
+    pipeline: wgpu::ComputePipeline,
+    bindings: wgpu::BindGroup,
+    workgroups: [u32; 3],
+}
+
+impl Gpu {
+    /// Opens an adapter and measures what recordings need to know about it.
+    pub fn open(options: &GpuOptions) -> Result<Self, ExecuteError> {
+        let opened = adapter::open(options)?;
+        let failure = Arc::new(Mutex::new(None));
+        let (uncaptured, lost) = (failure.clone(), failure.clone());
+        opened.device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| note(&uncaptured, error.to_string())));
+        opened.device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                note(&lost, format!("lost: {message}"));
+            }
+        });
+        let mut target = opened.target;
+        target.subgroup = probe::subgroup_size(&opened.device, &opened.queue)?;
+        let budget = options.memory_budget.or_else(|| memory::budget(&opened.info));
+        Ok(Self {
+            buffers: Buffers::new(&opened.device, &target, opened.info.name.clone(), budget),
+            pipelines: Pipelines::new(options.checked),
+            prepared: HashMap::new(),
+            next_plan: 0,
+            readback: Readback::default(),
+            counters: Counters::default(),
+            failure,
+            device: opened.device,
+            queue: opened.queue,
+            info: opened.info,
+            target,
+        })
+    }
+
+    /// Changes every source compiled from here on.
+    pub fn set_source_hook(&mut self, hook: SourceHook) {
+        self.pipelines.set_hook(hook);
+    }
+
+    /// Fails with what the device reported since it was last asked.
+    fn check(&self) -> Result<(), ExecuteError> {
+        let mut failure = self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match failure.take() {
+            Some(message) => Err(ExecuteError::Device(message)),
+            None => Ok(()),
+        }
+    }
+
+    fn bind(&mut self, plan: &Plan) -> Result<Vec<Dispatch>, ExecuteError> {
+        self.buffers.reserve_arena(plan.arena_bytes)?;
+        let mut dispatches = Vec::with_capacity(plan.ops.len());
+        for op in &plan.ops {
+            let (pipeline, layout) = self.pipelines.get(&self.device, op);
+            let entries: Vec<wgpu::BindGroupEntry<'_>> = op
+                .operands
+                .iter()
+                .enumerate()
+                .map(|(slot, operand)| wgpu::BindGroupEntry {
+                    binding: slot as u32,
+                    resource: wgpu::BindingResource::Buffer(self.buffers.binding(plan, operand)),
+                })
+                .collect();
+            let bindings = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(op.kernel.name),
+                layout,
+                entries: &entries,
+            });
+            dispatches.push(Dispatch { pipeline: pipeline.clone(), bindings, workgroups: op.workgroups });
+        }
+        self.check()?;
+        Ok(dispatches)
+    }
+
+    /// Bind groups name buffers; when one was replaced since, they are made anew.
+    fn refresh(&mut self, id: PreparedId) -> Result<(), ExecuteError> {
+        let prepared = &self.prepared[&id];
+        if prepared.generation != self.buffers.generation() {
+            let plan = prepared.plan.clone();
+            let dispatches = self.bind(&plan)?;
+            self.prepared.insert(id, Prepared { plan, generation: self.buffers.generation(), dispatches });
+        }
+        Ok(())
+    }
+}
+
+fn note(slot: &Mutex<Option<String>>, message: String) {
+    slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(message);
+}
+
+impl Executor for Gpu {
+    fn target(&self) -> &Target {
+        &self.target
+    }
+
+    fn device(&self) -> DeviceReport {
+        DeviceReport {
+            backend: "gpu",
+            name: self.info.name.clone(),
+            driver: format!("{} {}", self.info.driver, self.info.driver_info).trim().to_owned(),
+        }
+    }
+
+    fn allocate(&mut self, label: &str, role: BufferRole, bytes: u64) -> Result<BufferId, ExecuteError> {
+        let id = self.buffers.allocate(label, role, bytes)?;
+        self.check()?;
+        Ok(id)
+    }
+
+    fn grow(&mut self, buffer: BufferId, bytes: u64) -> Result<(), ExecuteError> {
+        self.buffers.grow(&self.queue, buffer, bytes)?;
+        self.counters.submits += 1;
+        self.check()
+    }
+
+    fn free(&mut self, buffer: BufferId) {
+        self.buffers.free(buffer);
+    }
+
+    fn write(&mut self, buffer: BufferId, offset: u64, bytes: &[u8]) {
+        self.queue.write_buffer(self.buffers.get(buffer), offset, bytes);
+    }
+
+    fn flush(&mut self) -> Result<(), ExecuteError> {
+        self.queue.submit([]);
+        self.counters.submits += 1;
+        self.wait_for(None)
+    }
+
+    fn prepare(&mut self, plan: Arc<Plan>) -> Result<PreparedId, ExecuteError> {
+        let dispatches = self.bind(&plan)?;
+        let id = PreparedId(self.next_plan);
+        self.next_plan += 1;
+        self.prepared.insert(id, Prepared { plan, generation: self.buffers.generation(), dispatches });
+        Ok(id)
+    }
+
+    fn discard(&mut self, plan: PreparedId) {
+        self.prepared.remove(&plan);
+    }
+
+    fn write_tensor(&mut self, plan: PreparedId, tensor: Tensor, bytes: &[u8]) {
+        let offset = self.prepared[&plan].plan.info(tensor.id).offset;
+        self.queue.write_buffer(self.buffers.arena(), offset, bytes);
+    }
+
+    fn submit(&mut self, plan: PreparedId, reads: &[Operand]) -> Result<Ticket, ExecuteError> {
+        self.refresh(plan)?;
+        let prepared = &self.prepared[&plan];
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            self.counters.passes += 1;
+            for dispatch in &prepared.dispatches {
+                let [x, y, z] = dispatch.workgroups;
+                pass.set_pipeline(&dispatch.pipeline);
+                pass.set_bind_group(0, &dispatch.bindings, &[]);
+                pass.dispatch_workgroups(x, y, z);
+                self.counters.dispatches += 1;
+            }
+        }
+        let total: u64 = reads.iter().map(Operand::bytes).sum();
+        let staging = (total > 0).then(|| self.readback.take(&self.device, total));
+        if let Some(staging) = &staging {
+            let mut at = 0;
+            for operand in reads {
+                let (buffer, offset) = self.buffers.place(&prepared.plan, operand);
+                encoder.copy_buffer_to_buffer(buffer, offset, staging, at, operand.bytes());
+                at += operand.bytes();
+            }
+        }
+        let submission = self.queue.submit([encoder.finish()]);
+        self.counters.submits += 1;
+        let ticket = self.readback.launch(submission, staging, total);
+        self.check()?;
+        Ok(ticket)
+    }
+
+    fn wait(&mut self, ticket: Ticket) -> Result<Vec<u8>, ExecuteError> {
+        // A result that has already arrived costs no wait.
+        let _ = self.device.poll(wgpu::PollType::Poll);
+        if !self.readback.ready(ticket) {
+            let submission = self.readback.submission(ticket);
+            self.wait_for(submission)?;
+        }
+        let bytes = self.readback.collect(ticket)?;
+        self.counters.readback_bytes += bytes.len() as u64;
+        self.check()?;
+        Ok(bytes)
+    }
+
+    fn read(&mut self, slice: Slice) -> Result<Vec<u8>, ExecuteError> {
+        let staging = self.readback.take(&self.device, slice.bytes);
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(self.buffers.get(slice.buffer), slice.offset, &staging, 0, slice.bytes);
+        let submission = self.queue.submit([encoder.finish()]);
+        self.counters.submits += 1;
+        let ticket = self.readback.launch(submission, Some(staging), slice.bytes);
+        self.wait(ticket)
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn memory(&self) -> MemoryReport {
+        self.buffers.memory()
+    }
+}
+
+impl Gpu {
+    fn wait_for(&mut self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<(), ExecuteError> {
+        self.counters.syncs += 1;
+        let poll = wgpu::PollType::Wait { submission_index, timeout: None };
+        self.device.poll(poll).map_err(|error| ExecuteError::Device(error.to_string()))?;
+        self.check()
+    }
+}

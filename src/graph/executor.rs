@@ -1,0 +1,210 @@
+//! What runs plans: the GPU, or the CPU twins.
+
+use super::{BufferId, Operand, Plan, Slice, Tensor};
+use std::sync::Arc;
+
+/// What a recording has to know about the device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// Lanes of a subgroup, as a probe kernel saw them. Kernels are right at any size and fast at this one.
+    pub subgroup: u32,
+    /// Largest window that a binding may cover, in bytes.
+    pub max_binding_bytes: u64,
+    /// Most workgroups along one axis of a dispatch.
+    pub max_workgroups: u32,
+    /// Whether shaders may use `f16`.
+    pub f16: bool,
+    /// A driver that runs on the CPU: barriers and shared memory cost more than arithmetic there.
+    pub software: bool,
+}
+
+/// What a buffer is for; memory is reported by role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BufferRole {
+    /// Model weights.
+    Weights,
+    /// Keys and values.
+    Cache,
+    /// Positions, page tables, sampling state.
+    Step,
+}
+
+/// A plan made ready to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PreparedId(pub u32);
+
+/// Work in flight whose readback can be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u64);
+
+/// What the executor did since it was made. Each is counted where the call is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Dispatch calls.
+    pub dispatches: u64,
+    /// Compute passes.
+    pub passes: u64,
+    /// Queue submissions.
+    pub submits: u64,
+    /// Times the CPU blocked on the device.
+    pub syncs: u64,
+    /// Bytes mapped for the CPU.
+    pub readback_bytes: u64,
+}
+
+impl std::ops::Sub for Counters {
+    type Output = Self;
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            dispatches: self.dispatches - earlier.dispatches,
+            passes: self.passes - earlier.passes,
+            submits: self.submits - earlier.submits,
+            syncs: self.syncs - earlier.syncs,
+            readback_bytes: self.readback_bytes - earlier.readback_bytes,
+        }
+    }
+}
+
+/// What runs, for people.
+#[derive(Clone, Debug)]
+pub struct DeviceReport {
+    /// `gpu` or `cpu`.
+    pub backend: &'static str,
+    /// The adapter's name.
+    pub name: String,
+    /// The driver and its version, where known.
+    pub driver: String,
+}
+
+/// Device memory in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryReport {
+    /// Allocated on the device now.
+    pub allocated: u64,
+    /// The most the operating system wants us to use, where it tells.
+    pub budget: Option<u64>,
+}
+
+/// Why the device could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError {
+    /// An allocation does not fit the memory budget.
+    #[error("{what} needs {needed} of device memory: {used} are in use and the budget is {budget}", needed = mib(*needed), used = mib(*used), budget = mib(*budget))]
+    OutOfMemory {
+        /// What was to be allocated.
+        what: String,
+        /// Bytes asked for.
+        needed: u64,
+        /// Bytes in use.
+        used: u64,
+        /// Bytes that may be used.
+        budget: u64,
+    },
+    /// A buffer is larger than the device allows.
+    #[error("{what} needs a buffer of {needed}, but {device} allows at most {limit}", needed = mib(*needed), limit = mib(*limit))]
+    TooLarge {
+        /// What was to be allocated.
+        what: String,
+        /// Bytes asked for.
+        needed: u64,
+        /// Bytes allowed.
+        limit: u64,
+        /// The device.
+        device: String,
+    },
+    /// No GPU driver at all.
+    #[error("no GPU adapter was found: neither Metal nor Vulkan answered")]
+    NoAdapter,
+    /// The adapter that was asked for is not there.
+    #[error("no GPU adapter matches `{asked}`; found: {found}")]
+    NoSuchAdapter {
+        /// What was asked for.
+        asked: String,
+        /// What there is.
+        found: String,
+    },
+    /// A feature that the run needs and the device lacks.
+    #[error("{device} has no {feature}, which {what} needs")]
+    MissingFeature {
+        /// The feature.
+        feature: &'static str,
+        /// What needs it.
+        what: String,
+        /// The device.
+        device: String,
+    },
+    /// The device failed or was lost.
+    #[error("the device failed: {0}")]
+    Device(String),
+}
+
+impl ExecuteError {
+    /// What to do next, where there is something.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::OutOfMemory { .. } => "use a smaller --ctx, a smaller or more strongly quantized model, or free memory",
+            Self::TooLarge { .. } => "use a smaller --ctx, or a device with larger buffers (`ffai --device list`)",
+            Self::NoAdapter => {
+                "install a GPU driver; on Debian `apt install mesa-vulkan-drivers libvulkan1` brings a software one. \
+                 `--backend cpu` runs the slow reference without any"
+            }
+            Self::NoSuchAdapter { .. } => "`ffai --device list` shows what there is",
+            Self::MissingFeature { feature: "f16", .. } => "run with `--kv-cache f32`",
+            Self::MissingFeature { .. } => "choose another device (`ffai --device list`) or run with `--backend cpu`",
+            Self::Device(_) => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
+}
+
+/// Holds buffers and runs plans over them.
+pub trait Executor {
+    /// What recordings have to know.
+    fn target(&self) -> &Target;
+
+    /// What runs, for people.
+    fn device(&self) -> DeviceReport;
+
+    /// A zeroed buffer.
+    fn allocate(&mut self, label: &str, role: BufferRole, bytes: u64) -> Result<BufferId, ExecuteError>;
+
+    /// Enlarges a buffer; its content stays.
+    fn grow(&mut self, buffer: BufferId, bytes: u64) -> Result<(), ExecuteError>;
+
+    /// Gives a buffer's memory back.
+    fn free(&mut self, buffer: BufferId);
+
+    /// Writes `bytes` at `offset`, ordered before every later submission.
+    fn write(&mut self, buffer: BufferId, offset: u64, bytes: &[u8]);
+
+    /// Waits until everything written has reached the device, so that staging memory is free again.
+    fn flush(&mut self) -> Result<(), ExecuteError>;
+
+    /// Makes a plan ready: compiles pipelines, sets bindings.
+    fn prepare(&mut self, plan: Arc<Plan>) -> Result<PreparedId, ExecuteError>;
+
+    /// Forgets a plan that will not run again.
+    fn discard(&mut self, plan: PreparedId);
+
+    /// Writes a tensor of a prepared plan's arena, ordered before every later submission.
+    fn write_tensor(&mut self, plan: PreparedId, tensor: Tensor, bytes: &[u8]);
+
+    /// Runs a plan and copies `reads` out, one after the other, once it is done. Does not wait.
+    fn submit(&mut self, plan: PreparedId, reads: &[Operand]) -> Result<Ticket, ExecuteError>;
+
+    /// Waits for a submission and gives what it read.
+    fn wait(&mut self, ticket: Ticket) -> Result<Vec<u8>, ExecuteError>;
+
+    /// Reads a buffer; waits for everything before.
+    fn read(&mut self, slice: Slice) -> Result<Vec<u8>, ExecuteError>;
+
+    /// Totals since the executor was made.
+    fn counters(&self) -> Counters;
+
+    /// Device memory in use.
+    fn memory(&self) -> MemoryReport;
+}

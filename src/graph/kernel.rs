@@ -1,0 +1,206 @@
+//! What a kernel and a weight format declare about themselves.
+
+use super::{Cases, Rng, Twin};
+use std::fmt::Write as _;
+
+/// How a kernel touches a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only read, and never an activation: `var<storage, read>`.
+    Weight,
+    /// Only read, but declared `read_write`: the arena may be bound only one way within a dispatch.
+    Input,
+    /// Written without being read.
+    Output,
+    /// Read and written in place.
+    Update,
+}
+
+impl Access {
+    /// Whether the kernel may write here.
+    pub const fn writes(self) -> bool {
+        matches!(self, Self::Output | Self::Update)
+    }
+}
+
+/// One slot of a kernel; slot n is `@binding(n)` of group 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The variable's name in the shader.
+    pub name: &'static str,
+    /// How it is touched.
+    pub access: Access,
+}
+
+/// The largest error a kernel may show against its twin.
+#[derive(Clone, Copy, Debug)]
+pub struct Tolerance {
+    /// Σ(got − want)² / Σ want² over one output.
+    pub nmse: f64,
+    /// Largest |got − want| of one element, relative to the root mean square of `want`.
+    pub worst: f64,
+}
+
+/// A compute kernel, declared once. Pipelines, parity tests, benches and `docs/kernels.md` come from it.
+pub struct Kernel {
+    /// Unique name, also the stem of its shader file.
+    pub name: &'static str,
+    /// One line for the catalogue.
+    pub about: &'static str,
+    /// WGSL pieces, joined in order behind the prelude of constants and the format's source.
+    pub wgsl: &'static [&'static str],
+    /// The slots, in order of their numbers.
+    pub bindings: &'static [Binding],
+    /// The CPU twin.
+    pub cpu: fn(&mut Twin<'_>),
+    /// The shapes that parity tests run.
+    pub cases: fn(&mut Cases),
+    /// Largest error against the twin.
+    pub tolerance: Tolerance,
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// A format in which the rows of a weight matrix are stored: blocks of 32 weights, `w = scale · q + minimum`.
+///
+/// On the device a matrix is two planes: the quants, whose loads are aligned to 16 bytes, and the rest of each block.
+pub struct Format {
+    /// Name of the shader file and of the format in messages, e.g. `q4_1`.
+    pub name: &'static str,
+    /// Defines `unpack` and the constants that kernels need; see `docs/adding-a-kernel.md`.
+    pub wgsl: &'static str,
+    /// Bytes of a block in the file.
+    pub file_bytes: usize,
+    /// Bytes of a block in the plane of quants; a multiple of 16.
+    pub quant_bytes: usize,
+    /// Bytes of two neighbouring blocks in the plane of scales; 0 where a format has none.
+    pub scale_pair_bytes: usize,
+    /// Splits blocks as they stand in a file into the two planes.
+    pub repack: fn(file: &[u8], quants: &mut [u8], scales: &mut [u8]),
+    /// The 32 weights of block number `block`.
+    pub unpack: fn(quants: &[u8], scales: &[u8], block: usize, out: &mut [f32; 32]),
+    /// A plausible block as it stands in a file, for tests and synthetic models.
+    pub random: fn(rng: &mut Rng, file: &mut [u8]),
+}
+
+impl Format {
+    /// Weights per block. One size for all keeps kernels free of cases.
+    pub const BLOCK: usize = 32;
+
+    /// Bytes of the plane of quants of `blocks` blocks.
+    pub const fn quants_len(&self, blocks: usize) -> usize {
+        blocks * self.quant_bytes
+    }
+
+    /// Bytes of the plane of scales of `blocks` blocks.
+    pub const fn scales_len(&self, blocks: usize) -> usize {
+        blocks.div_ceil(2) * self.scale_pair_bytes
+    }
+
+    /// Row `row` of a matrix whose rows have as many weights as `out`.
+    pub fn row(&self, quants: &[u8], scales: &[u8], row: usize, out: &mut [f32]) {
+        let blocks = out.len() / Self::BLOCK;
+        for (index, chunk) in out.chunks_exact_mut(Self::BLOCK).enumerate() {
+            let mut weights = [0.0; Self::BLOCK];
+            (self.unpack)(quants, scales, row * blocks + index, &mut weights);
+            chunk.copy_from_slice(&weights);
+        }
+    }
+}
+
+impl std::fmt::Debug for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// A value that is fixed when a pipeline is compiled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value {
+    /// A count or an index.
+    U32(u32),
+    /// A real number.
+    F32(f32),
+    /// A switch.
+    Bool(bool),
+    /// The element type of a buffer, spelled as a type alias.
+    Type(super::Element),
+}
+
+/// Named constants, in declaration order. They become the text in front of a shader's source.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Constants(Vec<(&'static str, Value)>);
+
+impl Constants {
+    /// No constants.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a count.
+    #[must_use]
+    pub fn u32(mut self, name: &'static str, value: u32) -> Self {
+        self.0.push((name, Value::U32(value)));
+        self
+    }
+
+    /// Adds a real number; it must be finite.
+    #[must_use]
+    pub fn f32(mut self, name: &'static str, value: f32) -> Self {
+        assert!(value.is_finite(), "constant {name} is {value}");
+        self.0.push((name, Value::F32(value)));
+        self
+    }
+
+    /// Adds a switch.
+    #[must_use]
+    pub fn bool(mut self, name: &'static str, value: bool) -> Self {
+        self.0.push((name, Value::Bool(value)));
+        self
+    }
+
+    /// Adds a type alias.
+    #[must_use]
+    pub fn element(mut self, name: &'static str, value: super::Element) -> Self {
+        self.0.push((name, Value::Type(value)));
+        self
+    }
+
+    /// The value called `name`; panics where the op function forgot it.
+    pub fn get(&self, name: &str) -> Value {
+        match self.0.iter().find(|(n, _)| *n == name) {
+            Some((_, value)) => *value,
+            None => panic!("constant {name} is missing from {self:?}"),
+        }
+    }
+
+    /// Names and values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, Value)> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// WGSL declarations. `enable f16;` is put first when a type needs it.
+    pub fn wgsl(&self) -> String {
+        let mut text = String::new();
+        if self.0.iter().any(|(_, v)| *v == Value::Type(super::Element::F16)) {
+            text.push_str("enable f16;\n");
+        }
+        for (name, value) in &self.0 {
+            // Writing into a String cannot fail.
+            let _ = match value {
+                Value::U32(v) => writeln!(text, "const {name}: u32 = {v}u;"),
+                Value::F32(v) => writeln!(text, "const {name}: f32 = {v:?}f;"),
+                Value::Bool(v) => writeln!(text, "const {name}: bool = {v};"),
+                Value::Type(super::Element::F16) => writeln!(text, "alias {name} = f16;"),
+                Value::Type(super::Element::F32) => writeln!(text, "alias {name} = f32;"),
+                Value::Type(super::Element::U32) => writeln!(text, "alias {name} = u32;"),
+            };
+        }
+        text
+    }
+}
+

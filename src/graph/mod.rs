@@ -1,0 +1,26 @@
+//! What one forward pass does, as plain data: recorded once, planned, replayed by an executor.
+//!
+//! Model code calls op functions (`crate::kernels`), which push [`Op`]s into a [`Recorder`]. [`Recorder::finish`] gives an
+//! immutable [`Plan`]: ops in order, zones, hazards, and an arena in which tensors whose lives do not overlap share memory.
+//! Nothing here knows of a GPU; `crate::gpu` and `crate::cpu` run plans.
+
+mod arena;
+mod cases;
+mod executor;
+mod hazards;
+mod kernel;
+mod matrix;
+mod plan;
+mod recorder;
+mod tensor;
+mod twin;
+
+pub use cases::{Case, CaseRecorder, Cases, Rng};
+pub use executor::{BufferRole, Counters, DeviceReport, ExecuteError, Executor, MemoryReport, PreparedId, Target, Ticket};
+pub use kernel::{Access, Binding, Constants, Format, Kernel, Tolerance, Value};
+pub use matrix::{Matrix, MatrixBlock};
+pub use plan::{Cost, Op, Plan, TensorInfo, Zone, ZoneId};
+pub use recorder::{Dispatch, Recorder};
+pub use tensor::{BufferId, Element, Operand, Slice, Tensor, TensorId};
+pub(crate) use twin::Bound;
+pub use twin::Twin;

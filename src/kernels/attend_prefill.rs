@@ -1,0 +1,106 @@
+//! Causal attention of a chunk of rows of one sequence.
+
+use super::paged::{self, Heads, Pages};
+use super::{input, output, weight};
+use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Recorder, Slice, Tensor, Tolerance, Twin};
+use rayon::prelude::*;
+
+/// Rows of a tile; as in the shader.
+const QUERIES: u32 = 16;
+
+pub(super) static KERNEL: Kernel = Kernel {
+    name: "attend_prefill",
+    about: "causal attention of a chunk over pages, in tiles with a running maximum",
+    wgsl: &[include_str!("../../wgsl/attend_prefill.wgsl")],
+    bindings: &[input("rows"), weight("pages"), input("q"), input("keys"), input("values"), output("y")],
+    cpu,
+    cases,
+    tolerance: Tolerance { nmse: 1e-12, worst: 2e-5 },
+};
+
+/// Attention of each row of `q` (`[tokens, heads head_dim]`) over its sequence's keys up to its own position.
+///
+/// All rows belong to one sequence. `rows` holds 16 bytes per row: token, position, sequence, nothing.
+pub fn attend_prefill(r: &mut Recorder, q: Tensor, rows: Slice, heads: &Heads, pages: &Pages) -> Tensor {
+    assert_eq!((u64::from(q.rows) * 16, q.cols), (rows.bytes, heads.query_cols()), "attend_prefill: shape of q");
+    let y = r.tensor(q.rows, q.cols);
+    let constants = Constants::new()
+        .u32("HEADS", heads.heads)
+        .u32("GROUP", heads.group())
+        .u32("HEAD_DIM", heads.head_dim)
+        .f32("SCALE", (f64::from(heads.head_dim).sqrt().recip()) as f32);
+    let pairs = u64::from(q.rows) * (u64::from(q.rows) + 1) / 2;
+    r.push(Dispatch {
+        kernel: &KERNEL,
+        format: None,
+        constants: pages.constants(constants),
+        operands: &[rows.into(), pages.table.into(), q.into(), pages.keys.into(), pages.values.into(), y.into()],
+        workgroups: [heads.heads, q.rows.div_ceil(QUERIES), 1],
+        cost: Cost {
+            kv_bytes: 2 * u64::from(q.rows) * heads.key_bytes(pages.element),
+            activation_bytes: q.bytes() + y.bytes(),
+            // The chunk against itself; what lies before it is not known when the plan is made.
+            flops: 4 * pairs * u64::from(heads.query_cols()),
+            weight_bytes: 0,
+        },
+    });
+    y
+}
+
+fn cpu(t: &mut Twin<'_>) {
+    let (heads, group, head_dim, scale) = (t.u32("HEADS"), t.u32("GROUP"), t.u32("HEAD_DIM"), t.f32("SCALE"));
+    let (half, max_pages) = (t.is_f16("KV"), t.u32("MAX_PAGES"));
+    let shape = Heads { heads: heads as u32, kv_heads: (heads / group) as u32, head_dim: head_dim as u32 };
+    let (rows, table, q, keys, values) = (t.words(0), t.words(1), t.floats(2), t.bytes(3), t.bytes(4));
+    let y = t.take_floats(5);
+    y.par_chunks_exact_mut(head_dim).enumerate().for_each(|(index, y)| {
+        let (token, head) = (index / heads, index % heads);
+        let row = &rows[token * 4..][..4];
+        let query = &q[index * head_dim..][..head_dim];
+        let at = |position| paged::place(table, max_pages, row[2], position, head / group, &shape);
+        let scores: Vec<f64> = (0..=row[1] as usize)
+            .map(|position| {
+                let start = at(position);
+                let dot: f64 =
+                    query.iter().enumerate().map(|(i, &q)| f64::from(q) * paged::load(keys, half, start + i)).sum();
+                dot * scale
+            })
+            .collect();
+        let peak = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = scores.iter().map(|s| (s - peak).exp()).sum();
+        let mut out = vec![0.0; head_dim];
+        for (position, score) in scores.iter().enumerate() {
+            let (start, weight) = (at(position), (score - peak).exp() / sum);
+            for (i, out) in out.iter_mut().enumerate() {
+                *out += weight * paged::load(values, half, start + i);
+            }
+        }
+        for (y, value) in y.iter_mut().zip(out) {
+            *y = value as f32;
+        }
+    });
+}
+
+/// Chunks that start a sequence and chunks that go on with one; tails of tiles, pages and tiles of keys.
+fn cases(cases: &mut Cases) {
+    let shapes = [(1, 1, 4), (4, 2, 16), (9, 3, 64), (4, 1, 32), (2, 2, 80), (4, 2, 128)];
+    for (s, &(heads, kv_heads, head_dim)) in shapes.iter().enumerate() {
+        for (e, element) in [Element::F32, Element::F16].into_iter().enumerate() {
+            for (l, (start, tokens)) in [(0u32, 9u32), (50, 21), (63, 70), (130, 16)].into_iter().enumerate() {
+                if !cases.full() && (s + e + l) % 2 == 1 {
+                    continue;
+                }
+                let label = format!("{heads}/{kv_heads} heads of {head_dim}, {element:?}, {tokens} rows from {start}");
+                cases.case(label, |c| {
+                    let heads = Heads { heads, kv_heads, head_dim };
+                    let pages = paged::case_pages(c, &heads, element, &[3, (start + tokens) as usize]);
+                    let rows: Vec<u32> = (start..start + tokens).flat_map(|position| [0, position, 1, 0]).collect();
+                    let rows = c.buffer(&rows);
+                    let q = c.normal(tokens, heads.query_cols(), 2.0);
+                    let y = attend_prefill(&mut c.recorder, q, rows, &heads, &pages);
+                    c.check(y, Element::F32);
+                });
+            }
+        }
+    }
+}

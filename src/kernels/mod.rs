@@ -1,0 +1,44 @@
+//! Every kernel the engine can dispatch: one file each with its declaration, op function, CPU twin and cases.
+
+/// One word per kernel: declares its module and puts it in [`CATALOGUE`].
+macro_rules! catalogue {
+    ($($name:ident),* $(,)?) => {
+        $(pub mod $name;)*
+        /// Every kernel, in alphabetical order.
+        pub static CATALOGUE: &[&crate::graph::Kernel] = &[$(&$name::KERNEL),*];
+    };
+}
+catalogue! {
+    attend_decode, attend_prefill, attend_reduce, embed, gather_rows, matmul, matvec, rms_norm, rope_store, sample_best,
+    sample_draw, sample_histogram, sample_mass, sample_narrow, sample_scan, silu_mul,
+}
+
+pub mod paged;
+pub mod sampling;
+
+use crate::graph::{Access, Binding};
+
+const fn weight(name: &'static str) -> Binding {
+    Binding { name, access: Access::Weight }
+}
+
+const fn input(name: &'static str) -> Binding {
+    Binding { name, access: Access::Input }
+}
+
+const fn output(name: &'static str) -> Binding {
+    Binding { name, access: Access::Output }
+}
+
+const fn update(name: &'static str) -> Binding {
+    Binding { name, access: Access::Update }
+}
+
+/// Spreads `count` workgroups over x and y where one axis does not hold them. Kernels skip what lies past the end.
+fn spread(count: u32, max: u32) -> [u32; 3] {
+    if count <= max {
+        return [count, 1, 1];
+    }
+    let y = count.div_ceil(max);
+    [count.div_ceil(y), y, 1]
+}

@@ -1,0 +1,118 @@
+//! Keys and values in pages, as the attention kernels see them.
+
+use crate::graph::{CaseRecorder, Constants, Element, Slice};
+use half::f16;
+
+/// Tokens per page. Small enough that short sequences waste little, large enough that the table is short.
+pub const PAGE: u32 = 32;
+
+/// The pages of one layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Pages {
+    /// `[pages, kv_heads, PAGE, head_dim]` of `element`.
+    pub keys: Slice,
+    /// As `keys`.
+    pub values: Slice,
+    /// `[sequences, max_pages]` u32: where each sequence's pages are.
+    pub table: Slice,
+    /// Pages per sequence in the table.
+    pub max_pages: u32,
+    /// What keys and values are stored as.
+    pub element: Element,
+}
+
+/// The heads of an attention layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heads {
+    /// Query heads.
+    pub heads: u32,
+    /// Key and value heads; divides `heads`.
+    pub kv_heads: u32,
+    /// Elements of a head; a multiple of 4.
+    pub head_dim: u32,
+}
+
+impl Heads {
+    /// Query heads that share a KV head.
+    pub fn group(&self) -> u32 {
+        self.heads / self.kv_heads
+    }
+
+    /// Columns of the queries.
+    pub fn query_cols(&self) -> u32 {
+        self.heads * self.head_dim
+    }
+
+    /// Columns of queries, keys and values side by side.
+    pub fn qkv_cols(&self) -> u32 {
+        (self.heads + 2 * self.kv_heads) * self.head_dim
+    }
+
+    /// Bytes of the keys of one token in one layer.
+    pub fn key_bytes(&self, element: Element) -> u64 {
+        u64::from(self.kv_heads) * u64::from(self.head_dim) * element.bytes()
+    }
+}
+
+impl Pages {
+    pub(super) fn constants(&self, constants: Constants) -> Constants {
+        constants.u32("PAGE", PAGE).u32("MAX_PAGES", self.max_pages).element("KV", self.element)
+    }
+}
+
+/// Index of the first element of a key or value.
+pub(super) fn place(table: &[u32], max_pages: usize, sequence: u32, position: usize, kv_head: usize, heads: &Heads) -> usize {
+    let page = PAGE as usize;
+    let id = table[sequence as usize * max_pages + position / page] as usize;
+    ((id * heads.kv_heads as usize + kv_head) * page + position % page) * heads.head_dim as usize
+}
+
+/// Element `index` of a buffer of keys or values.
+pub(super) fn load(bytes: &[u8], half: bool, index: usize) -> f64 {
+    if half {
+        f64::from(f16::from_le_bytes([bytes[index * 2], bytes[index * 2 + 1]]))
+    } else {
+        f64::from(bytemuck::pod_read_unaligned::<f32>(&bytes[index * 4..][..4]))
+    }
+}
+
+/// Stores element `index` of a buffer of keys or values, rounded to nearest even.
+pub(super) fn save(bytes: &mut [u8], half: bool, index: usize, value: f64) {
+    if half {
+        bytes[index * 2..][..2].copy_from_slice(&f16::from_f32(value as f32).to_le_bytes());
+    } else {
+        bytes[index * 4..][..4].copy_from_slice(&(value as f32).to_le_bytes());
+    }
+}
+
+/// Pages for a parity case: scattered over the buffer, random where a sequence has keys, NaN elsewhere, so that a stray read shows.
+pub(super) fn case_pages(c: &mut CaseRecorder, heads: &Heads, element: Element, lengths: &[usize]) -> Pages {
+    let page = PAGE as usize;
+    let per_sequence = lengths.iter().map(|length| length.div_ceil(page)).max().unwrap_or(1) + 1;
+    let total = per_sequence * lengths.len() + 1;
+    let stride = heads.kv_heads as usize * page * heads.head_dim as usize;
+    let mut ids: Vec<u32> = (0..total as u32).collect();
+    for i in (1..ids.len()).rev() {
+        ids.swap(i, c.rng.below(i as u32 + 1) as usize);
+    }
+    let table: Vec<u32> = ids[..per_sequence * lengths.len()].to_vec();
+    let half = element == Element::F16;
+    let planes: Vec<Slice> = (0..2)
+        .map(|_| {
+            let mut bytes = vec![0xFF; total * stride * element.bytes() as usize];
+            for (sequence, &length) in lengths.iter().enumerate() {
+                for position in 0..length {
+                    for kv_head in 0..heads.kv_heads as usize {
+                        let at = place(&table, per_sequence, sequence as u32, position, kv_head, heads);
+                        for i in 0..heads.head_dim as usize {
+                            save(&mut bytes, half, at + i, f64::from(c.rng.normal()));
+                        }
+                    }
+                }
+            }
+            c.buffer(&bytes)
+        })
+        .collect();
+    let table = c.buffer(&table);
+    Pages { keys: planes[0], values: planes[1], table, max_pages: per_sequence as u32, element }
+}

@@ -1,0 +1,122 @@
+//! What can go wrong between text and tokens.
+
+/// A vocabulary that contradicts itself, or text that it cannot express.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// `tokenizer.ggml.model` names an algorithm that is not built in.
+    #[error("tokenizer model: expected `gpt2` or `llama`, found `{found}`")]
+    UnknownModel {
+        /// The name in the checkpoint.
+        found: String,
+    },
+    /// `tokenizer.ggml.pre` names a way to split text that is not built in.
+    #[error("pre-tokenizer `{found}` is not known")]
+    UnknownPreTokenizer {
+        /// The name in the checkpoint.
+        found: String,
+    },
+    /// The checkpoint lists no tokens at all.
+    #[error("vocabulary: expected at least one token, found none")]
+    NoTokens,
+    /// The algorithm needs a list that the checkpoint does not have.
+    #[error("tokenizer model `{model}` needs `{list}`, which the checkpoint does not have")]
+    MissingList {
+        /// The tokenizer model.
+        model: &'static str,
+        /// The missing list.
+        list: &'static str,
+    },
+    /// A list with one entry per token has another length than the token list.
+    #[error("`{list}`: expected {expected} entries, one per token, found {found}")]
+    Length {
+        /// The list.
+        list: &'static str,
+        /// Number of tokens.
+        expected: usize,
+        /// Number of entries.
+        found: usize,
+    },
+    /// A token type that GGUF does not define.
+    #[error("token {id}: expected a token type from 0 to 6, found {found}")]
+    Kind {
+        /// The token.
+        id: usize,
+        /// Its type.
+        found: i32,
+    },
+    /// A special token that is not in the vocabulary.
+    #[error("{what} token: expected an id below {vocab}, found {id}")]
+    IdOutOfRange {
+        /// Which special token.
+        what: &'static str,
+        /// Its id.
+        id: u32,
+        /// Number of tokens.
+        vocab: usize,
+    },
+    /// A merge that is not two tokens with a space between them.
+    #[error("merge {rank}: expected two tokens with a space between them, found `{found}`")]
+    MergeFormat {
+        /// Position in the list of merges.
+        rank: usize,
+        /// The merge.
+        found: String,
+    },
+    /// A merge whose part or result is not in the vocabulary.
+    #[error("merge {rank} (`{merge}`): `{token}` is not in the vocabulary")]
+    MergeToken {
+        /// Position in the list of merges.
+        rank: usize,
+        /// The merge.
+        merge: String,
+        /// The token that is missing.
+        token: String,
+    },
+    /// Text is to begin with a token that the vocabulary does not name.
+    #[error("a beginning-of-text token was asked for, but the checkpoint names none")]
+    NoBos,
+    /// No token, byte token or unknown token stands for this part of the text.
+    #[error("no token stands for `{character}` and the vocabulary has no byte or unknown token")]
+    Unencodable {
+        /// The character.
+        character: char,
+    },
+    /// A stop string without characters, which would stop everything at once.
+    #[error("stop string {index}: expected at least one character, found none")]
+    EmptyStop {
+        /// Position among the stop strings.
+        index: usize,
+    },
+    /// The tokenizer library refused what it was given.
+    #[error("tokenizer library: {0}")]
+    Library(String),
+}
+
+impl Error {
+    /// What to do about it, where something can be done.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownPreTokenizer { .. } => Some(format!(
+                "known are: {}",
+                super::pre_tokenizers::known_names().join(", ")
+            )),
+            Self::UnknownModel { .. } => {
+                Some("use a model with a byte-level BPE or SentencePiece vocabulary".into())
+            }
+            Self::NoBos => Some("encode without it, or name it in the checkpoint".into()),
+            Self::EmptyStop { .. } => Some("leave it out".into()),
+            Self::NoTokens
+            | Self::MissingList { .. }
+            | Self::Length { .. }
+            | Self::Kind { .. }
+            | Self::IdOutOfRange { .. }
+            | Self::MergeFormat { .. }
+            | Self::MergeToken { .. } => Some(
+                "the file is damaged or was converted wrongly; download or convert it again".into(),
+            ),
+            Self::Unencodable { .. } | Self::Library(_) => None,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Text to tokens and back: tokenizer, incremental detokenizer, stop strings.
+//!
+//! A [`Tokenizer`] is built from a [`Vocabulary`], which is what a checkpoint says about its
+//! tokens. Two kinds are known: byte-level BPE (`gpt2`) and SentencePiece BPE (`llama`). Both are
+//! to give the ids that llama.cpp gives, because the GGUF files in circulation were checked
+//! against it.
+//!
+//! Generation goes the other way: token ids → [`Detokenizer`] → [`StopMatcher`] → screen. Neither
+//! of the two ever takes back what it has given out.
+
+mod byte_level;
+mod detokenizer;
+mod end_tokens;
+mod error;
+mod pre_tokenizer;
+mod pre_tokenizers;
+#[cfg(test)]
+mod random;
+mod sentencepiece;
+mod special;
+mod stop;
+mod token_bytes;
+mod tokenizer;
+mod vocabulary;
+
+pub use detokenizer::{Detokenizer, Start};
+pub use error::Error;
+pub use stop::{StopMatcher, StopOutput};
+pub use tokenizer::{Bos, Controls, EncodeOptions, Special, Tokenizer};
+pub use vocabulary::Vocabulary;

@@ -1,0 +1,35 @@
+//! 4 bits and a scale: w = d · (q − 8). File: d f16, 16 bytes of nibbles.
+//!
+//! Plane of scales: one f16 per block, two blocks to a word.
+
+use super::block::{self, half, nibble};
+use crate::graph::{Format, Rng};
+
+pub(super) static FORMAT: Format = Format {
+    name: "q4_0",
+    wgsl: include_str!("../../../wgsl/formats/q4_0.wgsl"),
+    file_bytes: 18,
+    quant_bytes: 16,
+    scale_pair_bytes: 4,
+    repack,
+    unpack,
+    random,
+};
+
+fn repack(file: &[u8], quants: &mut [u8], scales: &mut [u8]) {
+    for (index, block) in file.chunks_exact(18).enumerate() {
+        scales[index * 2..][..2].copy_from_slice(&block[..2]);
+        quants[index * 16..][..16].copy_from_slice(&block[2..]);
+    }
+}
+
+fn unpack(quants: &[u8], scales: &[u8], block: usize, out: &mut [f32; 32]) {
+    let d = half(scales, block * 2);
+    for (index, weight) in out.iter_mut().enumerate() {
+        *weight = d * (f32::from(nibble(&quants[block * 16..], index)) - 8.0);
+    }
+}
+
+fn random(rng: &mut Rng, file: &mut [u8]) {
+    block::random(rng, file, 1);
+}

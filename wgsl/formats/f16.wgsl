@@ -1,0 +1,22 @@
+// 32 weights of 2 bytes, the even ones in the low halves of words.
+const HAS_SCALE: bool = false;
+const HAS_MINIMUM: bool = false;
+const LOW: vec4<f32> = vec4<f32>(1.0);
+const HIGH: vec4<f32> = vec4<f32>(1.0);
+
+fn widen(low: u32, high: u32) -> vec4<f32> {
+    return vec4<f32>(unpack2x16float(low), unpack2x16float(high));
+}
+
+fn unpack(block: u32) -> Raw {
+    let at = block * 4u;
+    let a = quants[at];
+    let b = quants[at + 1u];
+    let c = quants[at + 2u];
+    let d = quants[at + 3u];
+    return Raw(
+        widen(a.x, a.y), widen(a.z, a.w), widen(b.x, b.y), widen(b.z, b.w),
+        widen(c.x, c.y), widen(c.z, c.w), widen(d.x, d.y), widen(d.z, d.w),
+        1.0, 0.0,
+    );
+}
