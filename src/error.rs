@@ -14,6 +14,14 @@ pub enum Error {
     /// A vocabulary or a text could not be used.
     #[error(transparent)]
     Text(#[from] text::Error),
+    /// A file's vocabulary contradicts itself or is of an unknown kind.
+    #[error("{file}: {}", printable(.source))]
+    Vocabulary {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        source: text::Error,
+    },
     /// The device could not do what was asked.
     #[error(transparent)]
     Device(#[from] ExecuteError),
@@ -72,16 +80,27 @@ pub enum Error {
     },
 }
 
+/// A message that quotes an untrusted file, as it may stand in a terminal.
+fn printable(message: &text::Error) -> String {
+    const LONGEST: usize = 300;
+    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    message.to_string().chars().take(LONGEST).map(escape).collect()
+}
+
 impl Error {
     /// What to do next, where there is something.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Weights(error) => error.hint(),
-            Self::Text(error) => error.hint(),
+            Self::Text(error) | Self::Vocabulary { source: error, .. } => error.hint(),
             Self::Device(error) => error.hint(),
             Self::EmptyPrompt => Some("give a prompt with --prompt, --prompt-file or on standard input".to_owned()),
-            Self::PromptTooLong { .. } => Some("shorten the prompt, or raise --ctx if the model's context allows".to_owned()),
-            Self::NotFinite { .. } => Some("compare with `--backend cpu`; fetch the checkpoint again if both fail".to_owned()),
+            Self::PromptTooLong { .. } => {
+                Some("shorten the prompt, or raise --ctx if the model's context allows".to_owned())
+            }
+            Self::NotFinite { .. } => {
+                Some("compare with `--backend cpu`; fetch the checkpoint again if both fail".to_owned())
+            }
             Self::Family { .. } => Some("convert the model to a family of this build, or use a newer ffai".to_owned()),
             Self::UnknownToken { .. } | Self::Option { .. } | Self::File { .. } => None,
         }

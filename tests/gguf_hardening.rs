@@ -53,13 +53,7 @@ fn refused(bytes: &[u8], parts: &[&str]) {
 #[test]
 fn every_metadata_type_reads_back_as_written() {
     let header = parse(&complete().finish()).unwrap();
-    let get = |key: &str| {
-        header
-            .metadata
-            .get(key)
-            .unwrap_or_else(|| panic!("{key}"))
-            .clone()
-    };
+    let get = |key: &str| header.metadata.get(key).unwrap_or_else(|| panic!("{key}")).clone();
     assert_eq!(get("v.u8"), Value::U8(200));
     assert_eq!(get("v.i8"), Value::I8(-100));
     assert_eq!(get("v.u16"), Value::U16(60_000));
@@ -78,10 +72,7 @@ fn every_metadata_type_reads_back_as_written() {
     assert_eq!(get("a.i16"), Value::Array(Array::I16(vec![-2, 3])));
     assert_eq!(get("a.u32"), Value::Array(Array::U32(vec![7, 8, 9])));
     assert_eq!(get("a.i32"), Value::Array(Array::I32(vec![-7, 8])));
-    assert_eq!(
-        get("a.f32"),
-        Value::Array(Array::F32(vec![0.0, -1.5, 3.25]))
-    );
+    assert_eq!(get("a.f32"), Value::Array(Array::F32(vec![0.0, -1.5, 3.25])));
     assert_eq!(get("a.bool"), Value::Array(Array::Bool(vec![true, false])));
     let texts = ["<s>", "", "▁the"].map(String::from).to_vec();
     assert_eq!(get("a.text"), Value::Array(Array::String(texts)));
@@ -92,16 +83,9 @@ fn every_metadata_type_reads_back_as_written() {
     let inner = vec![Array::I32(vec![1, 2]), Array::String(vec!["x".into()])];
     assert_eq!(get("a.a"), Value::Array(Array::Array(inner)));
     let nest = |array| Array::Array(vec![array]);
-    assert_eq!(
-        get("a.a.a"),
-        Value::Array(nest(nest(nest(Array::U8(vec![9])))))
-    );
+    assert_eq!(get("a.a.a"), Value::Array(nest(nest(nest(Array::U8(vec![9]))))));
 
-    let keys: Vec<_> = header
-        .metadata
-        .iter()
-        .map(|(key, _)| key.to_owned())
-        .collect();
+    let keys: Vec<_> = header.metadata.iter().map(|(key, _)| key.to_owned()).collect();
     let written: Vec<_> = complete().keys.into_iter().map(|(key, _)| key).collect();
     assert_eq!(keys, written, "keys keep their order");
 }
@@ -149,10 +133,7 @@ fn accessors_convert_without_loss_and_refuse_the_rest() {
     assert_eq!(metadata.bools("a.bool").unwrap(), [true, false]);
 
     assert_eq!(metadata.opt_u32("absent").unwrap(), None);
-    assert!(matches!(
-        metadata.u32("absent"),
-        Err(Error::MissingKey { .. })
-    ));
+    assert!(matches!(metadata.u32("absent"), Err(Error::MissingKey { .. })));
     // A wrong type is no absence: a default in its place would go unnoticed.
     for key in ["v.i8", "v.u64", "v.text", "a.u32", "v.f32"] {
         let message = metadata.opt_u32(key).unwrap_err().to_string();
@@ -172,10 +153,7 @@ fn a_mapped_file_yields_its_data_and_names_what_it_lacks() {
 
     let gguf = Gguf::open(&path).unwrap();
     let norm = gguf.tensor("output_norm.weight").unwrap();
-    assert_eq!(
-        (norm.kind, norm.cols(), norm.rows()),
-        (TensorType::F32, 32, 1)
-    );
+    assert_eq!((norm.kind, norm.cols(), norm.rows()), (TensorType::F32, 32, 1));
     assert_eq!(gguf.data(norm), [2; 128]);
     assert_eq!(gguf.file_bytes(), std::fs::metadata(&path).unwrap().len());
     assert_eq!(gguf.tensors().len(), 2);
@@ -185,10 +163,7 @@ fn a_mapped_file_yields_its_data_and_names_what_it_lacks() {
     assert!(error.hint().unwrap().contains("token_embd.weight"));
 
     let absent = Gguf::open(&folder.join("absent.gguf")).unwrap_err();
-    assert!(
-        matches!(absent, Error::NotFound { .. }) && absent.hint().is_some(),
-        "{absent}"
-    );
+    assert!(matches!(absent, Error::NotFound { .. }) && absent.hint().is_some(), "{absent}");
     assert!(matches!(Gguf::open(&folder), Err(Error::Io { .. })));
     std::fs::write(&path, b"").unwrap();
     assert!(matches!(Gguf::open(&path), Err(Error::NotGguf { .. })));
@@ -225,11 +200,7 @@ fn what_is_no_gguf_is_recognised_for_what_it_is() {
     for (bytes, part) in cases {
         let (error, message) = refusal(bytes);
         assert!(matches!(error, Error::NotGguf { .. }), "{message}");
-        assert!(
-            error.hint().unwrap().contains(part),
-            "{message} {:?}",
-            error.hint()
-        );
+        assert!(error.hint().unwrap().contains(part), "{message} {:?}", error.hint());
     }
 }
 
@@ -251,25 +222,17 @@ fn a_count_that_would_allocate_gigabytes_is_refused() {
     for count in [1 << 20, 1 << 32, u64::MAX / 8, u64::MAX] {
         let mut keys = plain();
         keys.key_count = Some(count);
-        refused(
-            &keys.finish(),
-            &["metadata key count", &count.to_string(), "at byte 16"],
-        );
+        refused(&keys.finish(), &["metadata key count", &count.to_string(), "at byte 16"]);
         let mut tensors = plain();
         tensors.tensor_count = Some(count);
-        refused(
-            &tensors.finish(),
-            &["tensor count", &count.to_string(), "at byte 8"],
-        );
+        refused(&tensors.finish(), &["tensor count", &count.to_string(), "at byte 8"]);
 
         for kind in 0..13_u32 {
             let array = [&kind.to_le_bytes()[..], &count.to_le_bytes()].concat();
             let file = plain().key("k", Item::Raw(9, array)).finish();
             refused(&file, &["length of array `k`", &count.to_string()]);
         }
-        let text = plain()
-            .key("k", Item::Raw(8, count.to_le_bytes().to_vec()))
-            .finish();
+        let text = plain().key("k", Item::Raw(8, count.to_le_bytes().to_vec())).finish();
         refused(&text, &["length of value of `k`", &count.to_string()]);
     }
 }
@@ -292,10 +255,7 @@ fn a_count_that_fits_a_large_file_is_still_bounded() {
 fn a_file_cannot_make_the_parser_allocate_out_of_proportion() {
     let empty_texts = list(8, vec![Item::Text(""); 200_000]);
     let tiny_arrays = list(9, vec![list(0, [Item::U8(1)]); 50_000]);
-    let deep = list(
-        9,
-        vec![list(9, [list(9, [list(8, [Item::Text("")])])]); 20_000],
-    );
+    let deep = list(9, vec![list(9, [list(9, [list(8, [Item::Text("")])])]); 20_000]);
     let mut many_keys = GgufWriter::new();
     let mut many_tensors = GgufWriter::new();
     for index in 0..20_000 {
@@ -303,22 +263,12 @@ fn a_file_cannot_make_the_parser_allocate_out_of_proportion() {
         many_tensors = many_tensors.tensor(&format!("{index}"), &[1], 24, vec![1]);
     }
     let text = |item| GgufWriter::new().key("k", item);
-    let files = [
-        text(empty_texts),
-        text(tiny_arrays),
-        text(deep),
-        many_keys,
-        many_tensors,
-    ];
+    let files = [text(empty_texts), text(tiny_arrays), text(deep), many_keys, many_tensors];
     for file in files {
         let bytes = file.finish();
         let (result, peak) = peak_bytes(|| parse(&bytes));
         result.unwrap();
-        assert!(
-            peak <= allowed(bytes.len()),
-            "{peak} bytes for a file of {}",
-            bytes.len()
-        );
+        assert!(peak <= allowed(bytes.len()), "{peak} bytes for a file of {}", bytes.len());
     }
 }
 
@@ -341,33 +291,18 @@ fn unknown_types_are_named_with_what_has_them() {
     tensor.tensors[1].number = 4; // Q4_2, dropped by ggml years ago
     refused(&tensor.finish(), &["`output_norm.weight`", "found 4"]);
     tensor.tensors[1].number = u32::MAX;
-    refused(
-        &tensor.finish(),
-        &["`output_norm.weight`", "found 4294967295"],
-    );
-    refused(
-        &plain().key("odd", Item::Raw(13, vec![0; 8])).finish(),
-        &["`odd`", "found 13"],
-    );
+    refused(&tensor.finish(), &["`output_norm.weight`", "found 4294967295"]);
+    refused(&plain().key("odd", Item::Raw(13, vec![0; 8])).finish(), &["`odd`", "found 13"]);
     let array = [&99_u32.to_le_bytes()[..], &0_u64.to_le_bytes()].concat();
-    refused(
-        &plain().key("odd", Item::Raw(9, array)).finish(),
-        &["`odd`", "found 99"],
-    );
+    refused(&plain().key("odd", Item::Raw(9, array)).finish(), &["`odd`", "found 99"]);
 }
 
 #[test]
 fn duplicate_names_are_refused() {
     let key = plain().key("general.architecture", Item::Text("qwen2"));
-    refused(
-        &key.finish(),
-        &["`general.architecture`", "twice", "entries 0 and 1"],
-    );
+    refused(&key.finish(), &["`general.architecture`", "twice", "entries 0 and 1"]);
     let tensor = plain().tensor("output_norm.weight", &[32], 0, vec![0; 128]);
-    refused(
-        &tensor.finish(),
-        &["`output_norm.weight`", "twice", "entries 1 and 2"],
-    );
+    refused(&tensor.finish(), &["`output_norm.weight`", "twice", "entries 1 and 2"]);
 }
 
 #[test]
@@ -380,14 +315,8 @@ fn tensors_that_are_misaligned_outside_or_overlapping_are_refused() {
     refused(&at(129), &["`output_norm.weight`", "multiple of 32", "129"]);
     refused(&at(1 << 40), &["cut short", "`output_norm.weight`"]);
     refused(&at(160), &["cut short", "128 bytes", "found 96"]);
-    refused(
-        &at(u64::MAX - 31),
-        &["`output_norm.weight`", "less than the file"],
-    );
-    refused(
-        &at(96),
-        &["`output_norm.weight`", "`token_embd.weight` ends"],
-    );
+    refused(&at(u64::MAX - 31), &["`output_norm.weight`", "less than the file"]);
+    refused(&at(96), &["`output_norm.weight`", "`token_embd.weight` ends"]);
     refused(&at(0), &["`token_embd.weight`"]);
 }
 
@@ -399,14 +328,8 @@ fn shapes_that_make_no_sense_are_refused() {
         writer.finish()
     };
     refused(&with(&[]), &["`token_embd.weight`", "1 to 4", "found 0"]);
-    refused(
-        &with(&[32, 1, 1, 1, 1]),
-        &["`token_embd.weight`", "1 to 4", "found 5"],
-    );
-    refused(
-        &with(&[32, 0]),
-        &["Q8_0", "`token_embd.weight`", "zero", "[32, 0]"],
-    );
+    refused(&with(&[32, 1, 1, 1, 1]), &["`token_embd.weight`", "1 to 4", "found 5"]);
+    refused(&with(&[32, 0]), &["Q8_0", "`token_embd.weight`", "zero", "[32, 0]"]);
     refused(&with(&[33, 3]), &["multiple of 32", "[33, 3]"]);
     refused(&with(&[1 << 32, 1 << 32]), &["64 bits"]);
     let mut bytes = plain();
@@ -418,17 +341,8 @@ fn shapes_that_make_no_sense_are_refused() {
 #[test]
 fn alignments_that_are_no_small_power_of_two_are_refused() {
     for alignment in [0, 3, 48, 1 << 21, u32::MAX] {
-        let bytes = plain()
-            .key("general.alignment", Item::U32(alignment))
-            .finish();
-        refused(
-            &bytes,
-            &[
-                "`general.alignment`",
-                "power of two",
-                &alignment.to_string(),
-            ],
-        );
+        let bytes = plain().key("general.alignment", Item::U32(alignment)).finish();
+        refused(&bytes, &["`general.alignment`", "power of two", &alignment.to_string()]);
     }
     let bytes = plain().key("general.alignment", Item::Text("32")).finish();
     refused(&bytes, &["`general.alignment`", "found a string"]);
@@ -437,36 +351,19 @@ fn alignments_that_are_no_small_power_of_two_are_refused() {
 #[test]
 fn text_that_is_not_utf8_is_refused_with_its_place() {
     let bad = [&3_u64.to_le_bytes()[..], b"ab\xff"].concat();
-    let bytes = GgufWriter::new()
-        .key("k", Item::Raw(8, bad.clone()))
-        .finish();
+    let bytes = GgufWriter::new().key("k", Item::Raw(8, bad.clone())).finish();
     // 24 bytes of header, 8 + 1 of key, 4 of type, 8 of length, and two good letters.
     refused(&bytes, &["value of `k`", "UTF-8", "0xff", "at byte 47"]);
-    let array = [
-        &8_u32.to_le_bytes()[..],
-        &2_u64.to_le_bytes(),
-        &[0; 8],
-        &bad,
-    ]
-    .concat();
-    refused(
-        &plain().key("k", Item::Raw(9, array)).finish(),
-        &["element 1 of `k`", "UTF-8"],
-    );
-    refused(
-        &plain().key("k", Item::Raw(7, vec![2])).finish(),
-        &["`k`", "0 or 1", "found 2"],
-    );
+    let array = [&8_u32.to_le_bytes()[..], &2_u64.to_le_bytes(), &[0; 8], &bad].concat();
+    refused(&plain().key("k", Item::Raw(9, array)).finish(), &["element 1 of `k`", "UTF-8"]);
+    refused(&plain().key("k", Item::Raw(7, vec![2])).finish(), &["`k`", "0 or 1", "found 2"]);
 }
 
 #[test]
 fn hostile_names_do_not_reach_the_terminal_as_they_are() {
     let name = format!("\x1b[2J{}", "x".repeat(5000));
     let (_, message) = refusal(&plain().key(&name, Item::Raw(77, vec![])).finish());
-    assert!(
-        !message.contains('\x1b') && message.len() < 300,
-        "{message:?}"
-    );
+    assert!(!message.contains('\x1b') && message.len() < 300, "{message:?}");
 }
 
 #[test]
@@ -478,14 +375,8 @@ fn fifty_thousand_mutants_neither_panic_nor_waste_memory() {
     for seed in 0..MUTANTS {
         let bytes = mutant(&original, seed);
         let tried = std::panic::catch_unwind(|| peak_bytes(|| parse(&bytes)));
-        let Ok((result, peak)) = tried else {
-            panic!("seed {seed} panics")
-        };
-        assert!(
-            peak <= allowed(bytes.len()),
-            "seed {seed}: {peak} bytes for {}",
-            bytes.len()
-        );
+        let Ok((result, peak)) = tried else { panic!("seed {seed} panics") };
+        assert!(peak <= allowed(bytes.len()), "seed {seed}: {peak} bytes for {}", bytes.len());
         match result {
             Ok(header) => {
                 sound += 1;
@@ -500,52 +391,25 @@ fn fifty_thousand_mutants_neither_panic_nor_waste_memory() {
         }
     }
     // Neither a mutator that changes nothing nor one that always breaks the magic would test much.
-    assert!(
-        (MUTANTS / 50..MUTANTS / 2).contains(&sound),
-        "{sound} of {MUTANTS} still parse"
-    );
+    assert!((MUTANTS / 50..MUTANTS / 2).contains(&sound), "{sound} of {MUTANTS} still parse");
     let took = start.elapsed();
-    assert!(
-        took < Duration::from_secs(60),
-        "{took:?} for files of {} bytes",
-        original.len()
-    );
+    assert!(took < Duration::from_secs(60), "{took:?} for files of {} bytes", original.len());
 }
 
 fn check_soundness(header: &Header, file_bytes: u64, seed: u64) {
     let mut total = 0_u64;
     for tensor in header.tensors() {
         let end = tensor.offset.checked_add(tensor.bytes);
-        assert!(
-            end.is_some_and(|end| end <= file_bytes),
-            "seed {seed}: {tensor:?}"
-        );
-        assert!(
-            tensor.offset >= header.data_offset,
-            "seed {seed}: {tensor:?}"
-        );
-        assert_eq!(
-            tensor.elements(),
-            tensor.cols() * tensor.rows(),
-            "seed {seed}"
-        );
+        assert!(end.is_some_and(|end| end <= file_bytes), "seed {seed}: {tensor:?}");
+        assert!(tensor.offset >= header.data_offset, "seed {seed}: {tensor:?}");
+        assert_eq!(tensor.elements(), tensor.cols() * tensor.rows(), "seed {seed}");
         assert_eq!(header.find(&tensor.name), Some(tensor), "seed {seed}");
         total += tensor.bytes;
     }
-    assert!(
-        total <= file_bytes,
-        "seed {seed}: tensors of {total} bytes in {file_bytes}"
-    );
+    assert!(total <= file_bytes, "seed {seed}: tensors of {total} bytes in {file_bytes}");
     for (key, value) in header.metadata.iter() {
-        let same = header
-            .metadata
-            .get(key)
-            .is_some_and(|found| std::ptr::eq(found, value));
+        let same = header.metadata.get(key).is_some_and(|found| std::ptr::eq(found, value));
         assert!(same, "seed {seed}: {key:?}");
-        drop((
-            header.metadata.opt_u32(key),
-            header.metadata.opt_i32s(key),
-            value.to_string(),
-        ));
+        drop((header.metadata.opt_u32(key), header.metadata.opt_i32s(key), value.to_string()));
     }
 }

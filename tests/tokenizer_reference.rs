@@ -6,9 +6,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use ffai::text::{
-    Bos, Controls, Detokenizer, EncodeOptions, Special, Start, Tokenizer, Vocabulary,
-};
+use ffai::text::{Bos, Controls, Detokenizer, EncodeOptions, Special, Start, Tokenizer, Vocabulary};
 use ffai::weights::gguf::Gguf;
 use serde_json::Value;
 
@@ -39,16 +37,11 @@ fn tokenizer() -> Result<Option<Tokenizer>, Box<dyn Error>> {
         return Ok(None);
     }
     let file = Gguf::open(&path)?;
-    Ok(Some(Tokenizer::new(Vocabulary::from_gguf(
-        file.metadata(),
-    )?)?))
+    Ok(Some(Tokenizer::new(Vocabulary::from_gguf(file.metadata())?)?))
 }
 
 fn rows() -> Result<Vec<Value>, Box<dyn Error>> {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/golden/smollm2/tokenization.json"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/smollm2/tokenization.json");
     let mut golden: Value = serde_json::from_slice(&std::fs::read(path)?)?;
     Ok(serde_json::from_value(golden["rows"].take())?)
 }
@@ -58,14 +51,9 @@ fn ids(row: &Value, key: &str) -> Result<Vec<u32>, Box<dyn Error>> {
 }
 
 fn bytes(row: &Value, key: &str) -> Result<Vec<u8>, Box<dyn Error>> {
-    let digits = row[key]
-        .as_str()
-        .ok_or("expected a string of hexadecimal digits")?;
+    let digits = row[key].as_str().ok_or("expected a string of hexadecimal digits")?;
     let pair = |at| u8::from_str_radix(&digits[at..at + 2], 16);
-    Ok((0..digits.len())
-        .step_by(2)
-        .map(pair)
-        .collect::<Result<_, _>>()?)
+    Ok((0..digits.len()).step_by(2).map(pair).collect::<Result<_, _>>()?)
 }
 
 #[test]
@@ -87,17 +75,10 @@ fn ids_and_text_equal_llama_cpp() -> Result<(), Box<dyn Error>> {
         }
         let plain = ids(row, "ids_plain")?;
         let expected = bytes(row, "detok_plain_hex")?;
-        assert_eq!(
-            tokenizer.decode(&plain, Controls::Omit),
-            expected,
-            "{text:?}"
-        );
+        assert_eq!(tokenizer.decode(&plain, Controls::Omit), expected, "{text:?}");
 
         let mut detokenizer = Detokenizer::new(Start::Text, Controls::Omit);
-        let mut streamed: String = plain
-            .iter()
-            .map(|&id| detokenizer.push(&tokenizer, id))
-            .collect();
+        let mut streamed: String = plain.iter().map(|&id| detokenizer.push(&tokenizer, id)).collect();
         streamed.push_str(&detokenizer.finish());
         assert_eq!(streamed.as_bytes(), expected, "streamed {text:?}");
     }
@@ -117,14 +98,7 @@ fn the_vocabulary_is_understood() -> Result<(), Box<dyn Error>> {
     assert_eq!(tokenizer.token_text(38699), Some("ĠHello"));
     assert_eq!(tokenizer.token_bytes(38699), b" Hello");
     assert_eq!(tokenizer.token_bytes(2), b"");
-    assert_eq!(
-        tokenizer.decode(&[1, 504, 2], Controls::Show),
-        b"<|im_start|>The<|im_end|>"
-    );
-    assert!(
-        tokenizer
-            .chat_template()
-            .is_some_and(|template| template.contains("<|im_start|>"))
-    );
+    assert_eq!(tokenizer.decode(&[1, 504, 2], Controls::Show), b"<|im_start|>The<|im_end|>");
+    assert!(tokenizer.chat_template().is_some_and(|template| template.contains("<|im_start|>")));
     Ok(())
 }

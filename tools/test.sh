@@ -76,7 +76,7 @@ fi
 run_step "tests" "the failures are listed above; one alone: cargo test --workspace NAME" \
     cargo test --workspace
 if [ "$quick" = no ] && [ "$macos" = yes ]; then
-    run_step "type-check for macOS" "tools/check-macos.sh --install says why (it needs Debian's rustc-web)" \
+    run_step "type-check for macOS" "mend what rustc names above; if it could not run: it needs Debian's rustc-web, cargo-web and rust-web-src" \
         tools/check-macos.sh --install
 fi
 

@@ -6,8 +6,8 @@
 @group(0) @binding(0) var<storage, read_write> rows: array<vec4<u32>>;   // token, position, sequence of each row
 @group(0) @binding(1) var<storage, read> pages: array<u32>;              // [sequences, MAX_PAGES]
 @group(0) @binding(2) var<storage, read_write> q: array<vec4<f32>>;      // [tokens, KV_HEADS GROUP, HEAD_DIM]
-@group(0) @binding(3) var<storage, read_write> keys: array<vec4<KV>>;    // [pages, KV_HEADS, PAGE, HEAD_DIM]
-@group(0) @binding(4) var<storage, read_write> values: array<vec4<KV>>;  // as keys
+@group(0) @binding(3) var<storage, read_write> keys: array<vec2<u32>>;    // [pages, KV_HEADS, PAGE, HEAD_DIM]
+@group(0) @binding(4) var<storage, read_write> values: array<vec2<u32>>;  // as keys
 @group(0) @binding(5) var<storage, read_write> parts: array<vec4<f32>>;  // [tokens, KV_HEADS GROUP, SPLITS, HEAD_DIM]
 @group(0) @binding(6) var<storage, read_write> peaks: array<vec2<f32>>;  // [tokens, KV_HEADS GROUP, SPLITS]: maximum, sum
 
@@ -22,6 +22,10 @@ var<workgroup> partial: array<vec4<f32>, WORKGROUP * GROUP>;
 fn place(sequence: u32, position: u32, kv_head: u32) -> u32 {
     let page = pages[sequence * MAX_PAGES + position / PAGE];
     return ((page * KV_HEADS + kv_head) * PAGE + position % PAGE) * VECTORS;
+}
+
+fn total(v: vec4<f32>) -> f32 {
+    return (v.x + v.y) + (v.z + v.w);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -42,18 +46,29 @@ fn main(
     let count = min(SPLIT, row.y + 1u - first);
     let head = (group.z * KV_HEADS + kv_head) * GROUP;
 
-    for (var key = thread; key < count; key += WORKGROUP) {
-        let at = place(row.z, first + key, kv_head);
-        var dots: array<f32, GROUP>;
+    // Four keys at a time, so that a query's elements are loaded once for four. Keys past the end repeat the last one.
+    for (var quad = 4u * thread; quad < count; quad += 4u * WORKGROUP) {
+        let k0 = place(row.z, first + quad, kv_head);
+        let k1 = place(row.z, first + min(quad + 1u, count - 1u), kv_head);
+        let k2 = place(row.z, first + min(quad + 2u, count - 1u), kv_head);
+        let k3 = place(row.z, first + min(quad + 3u, count - 1u), kv_head);
+        var dots: array<vec4<f32>, GROUP>;
         for (var v = 0u; v < VECTORS; v++) {
-            let k = vec4<f32>(keys[at + v]);
+            let a = key_at(k0 + v);
+            let b = key_at(k1 + v);
+            let c = key_at(k2 + v);
+            let d = key_at(k3 + v);
             for (var g = 0u; g < GROUP; g++) {
-                let p = q[(head + g) * VECTORS + v] * k;
-                dots[g] += (p.x + p.y) + (p.z + p.w);
+                let p = q[(head + g) * VECTORS + v];
+                dots[g] += vec4<f32>(total(p * a), total(p * b), total(p * c), total(p * d));
             }
         }
         for (var g = 0u; g < GROUP; g++) {
-            scores[g * SPLIT + key] = dots[g] * SCALE;
+            let at = g * SPLIT + quad;
+            scores[at] = dots[g].x * SCALE;
+            scores[at + 1u] = dots[g].y * SCALE;
+            scores[at + 2u] = dots[g].z * SCALE;
+            scores[at + 3u] = dots[g].w * SCALE;
         }
     }
     workgroupBarrier();
@@ -83,7 +98,7 @@ fn main(
     let stream = thread / VECTORS;
     var acc: array<vec4<f32>, GROUP>;
     for (var key = stream; key < count; key += STREAMS) {
-        let v = vec4<f32>(values[place(row.z, first + key, kv_head) + vector]);
+        let v = value_at(place(row.z, first + key, kv_head) + vector);
         for (var g = 0u; g < GROUP; g++) {
             acc[g] = fma(vec4<f32>(scores[g * SPLIT + key]), v, acc[g]);
         }

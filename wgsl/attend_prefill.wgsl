@@ -5,8 +5,8 @@
 @group(0) @binding(0) var<storage, read_write> rows: array<vec4<u32>>;  // token, position, sequence of each row
 @group(0) @binding(1) var<storage, read> pages: array<u32>;             // [sequences, MAX_PAGES]
 @group(0) @binding(2) var<storage, read_write> q: array<vec4<f32>>;     // [tokens, HEADS, HEAD_DIM]
-@group(0) @binding(3) var<storage, read_write> keys: array<vec4<KV>>;   // [pages, HEADS / GROUP, PAGE, HEAD_DIM]
-@group(0) @binding(4) var<storage, read_write> values: array<vec4<KV>>; // as keys
+@group(0) @binding(3) var<storage, read_write> keys: array<vec2<u32>>;   // [pages, HEADS / GROUP, PAGE, HEAD_DIM]
+@group(0) @binding(4) var<storage, read_write> values: array<vec2<u32>>; // as keys
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;     // [tokens, HEADS, HEAD_DIM]
 
 const VECTORS: u32 = HEAD_DIM / 4u;
@@ -80,10 +80,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let b = query(row + 1u, head, v);
             let c = query(row + 2u, head, v);
             let d = query(row + 3u, head, v);
-            s0 += four(a, b, c, d, vec4<f32>(keys[k0 + v]));
-            s1 += four(a, b, c, d, vec4<f32>(keys[k1 + v]));
-            s2 += four(a, b, c, d, vec4<f32>(keys[k2 + v]));
-            s3 += four(a, b, c, d, vec4<f32>(keys[k3 + v]));
+            s0 += four(a, b, c, d, key_at(k0 + v));
+            s1 += four(a, b, c, d, key_at(k1 + v));
+            s2 += four(a, b, c, d, key_at(k2 + v));
+            s3 += four(a, b, c, d, key_at(k3 + v));
         }
         let limit = vec4<i32>(position(row), position(row + 1u), position(row + 2u), position(row + 3u));
         let key = vec4<i32>(i32(base + lane));
@@ -128,7 +128,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 let count = min(KEYS, u32(last) + 1u - base);
                 for (var k = 0u; k < count; k++) {
                     let p = scores[four_rows * KEYS + k];
-                    let v = vec4<f32>(values[starts[k] + vector]);
+                    let v = value_at(starts[k] + vector);
                     o0 = fma(vec4<f32>(p.x), v, o0);
                     o1 = fma(vec4<f32>(p.y), v, o1);
                     o2 = fma(vec4<f32>(p.z), v, o2);

@@ -1,8 +1,8 @@
 //! Runs plans through the CPU twins: the reference for a whole model, and `--backend cpu`.
 
 use crate::graph::{
-    Bound, BufferId, BufferRole, Counters, DeviceReport, ExecuteError, Executor, MemoryReport, Operand, Plan, PreparedId,
-    Slice, Target, Tensor, TensorId, Ticket, Twin,
+    Bound, BufferId, BufferRole, DeviceReport, ExecuteError, Executor, MemoryReport, Operand, Plan, PreparedId, Slice,
+    Target, Tensor, TensorId, Ticket, Trace, TraceEvent, Twin,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub struct Cpu {
     prepared: Vec<Prepared>,
     results: HashMap<u64, Vec<u8>>,
     next: u64,
-    counters: Counters,
+    trace: Trace,
     budget: Option<u64>,
 }
 
@@ -27,20 +27,15 @@ struct Prepared {
 impl Cpu {
     /// An executor without buffers. `memory_budget` bounds what it allocates, in bytes.
     pub fn new(memory_budget: Option<u64>) -> Self {
-        let target = Target {
-            subgroup: 8,
-            max_binding_bytes: u64::MAX,
-            max_workgroups: u32::MAX,
-            f16: true,
-            software: true,
-        };
+        let target =
+            Target { subgroup: 8, max_binding_bytes: u64::MAX, max_workgroups: u32::MAX, f16: true, software: true };
         Self {
             target,
             buffers: Vec::new(),
             prepared: Vec::new(),
             results: HashMap::new(),
             next: 0,
-            counters: Counters::default(),
+            trace: Trace::default(),
             budget: memory_budget,
         }
     }
@@ -85,7 +80,6 @@ impl Cpu {
             for (slot, words) in written {
                 *self.storage(index, &op.operands[slot]) = words;
             }
-            self.counters.dispatches += 1;
         }
     }
 
@@ -186,8 +180,9 @@ impl Executor for Cpu {
         for operand in reads {
             bytes.extend_from_slice(window(self.peek(index, operand), operand));
         }
-        self.counters.submits += 1;
-        self.counters.readback_bytes += bytes.len() as u64;
+        let dispatches = self.prepared[index].plan.ops.len() as u64;
+        self.trace.record(TraceEvent::Submit { dispatches, passes: 0 });
+        self.trace.record(TraceEvent::Readback { bytes: bytes.len() as u64 });
         let ticket = self.next;
         self.next += 1;
         self.results.insert(ticket, bytes);
@@ -203,8 +198,8 @@ impl Executor for Cpu {
         Ok(window(&self.buffers[slice.buffer.0 as usize], &operand).to_vec())
     }
 
-    fn counters(&self) -> Counters {
-        self.counters
+    fn trace(&self) -> &Trace {
+        &self.trace
     }
 
     fn memory(&self) -> MemoryReport {

@@ -131,7 +131,7 @@ impl Engine {
 
     /// What the device was asked to do so far.
     pub fn counters(&self) -> Counters {
-        self.executor.counters()
+        self.executor.trace().totals()
     }
 
     /// Starts an empty sequence; `None` when eight are open.
@@ -312,9 +312,7 @@ impl Engine {
     fn launch(&mut self, ready: &Ready, places: &[u32], logits: bool) -> Result<Step, Error> {
         let mut reads: Vec<Operand> = places
             .iter()
-            .map(|&place| {
-                Slice { buffer: self.buffers.decode_rows, offset: u64::from(place) * 16, bytes: 4 }.into()
-            })
+            .map(|&place| Slice { buffer: self.buffers.decode_rows, offset: u64::from(place) * 16, bytes: 4 }.into())
             .collect();
         if logits {
             reads.push(ready.logits());

@@ -5,6 +5,7 @@ use crate::Error;
 use crate::cpu::Cpu;
 use crate::gpu::{AdapterChoice, Gpu, GpuOptions};
 use crate::graph::{Element, Executor};
+use crate::kernels::paged::PAGE;
 use crate::model;
 use crate::text::{Tokenizer, Vocabulary};
 use crate::weights::gguf::Gguf;
@@ -13,6 +14,9 @@ use std::path::Path;
 
 /// The longest context that is taken without being asked for.
 const AUTO_CONTEXT: u32 = 32_768;
+
+/// The longest context at all: positions are single-precision factors of rotary angles, exact up to here.
+const MOST_CONTEXT: u32 = 1 << 24;
 
 /// What runs the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,13 +59,18 @@ impl Default for OpenOptions {
 }
 
 /// Opens a GGUF file: its tokenizer, and its weights on a device. `progress` is told bytes done and bytes in all.
-pub fn open(path: &Path, options: &OpenOptions, progress: &mut dyn FnMut(u64, u64)) -> Result<(Engine, Tokenizer), Error> {
+pub fn open(
+    path: &Path,
+    options: &OpenOptions,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(Engine, Tokenizer), Error> {
     let gguf = Gguf::open(path)?;
     let config = model::ModelConfig::from_gguf(&gguf)?;
-    let tokenizer = Tokenizer::new(Vocabulary::from_gguf(gguf.metadata())?)?;
+    let tokenizer = Tokenizer::new(Vocabulary::from_gguf(gguf.metadata())?)
+        .map_err(|source| Error::Vocabulary { file: path.to_owned(), source })?;
     if tokenizer.vocab_size() as u64 > u64::from(config.vocab) {
         let what = format!(
-            "the vocabulary has {} tokens, but the embedding only {} rows",
+            "expected `token_embd.weight` to have a row for each of the vocabulary's {} tokens, found {}",
             tokenizer.vocab_size(),
             config.vocab
         );
@@ -76,6 +85,9 @@ pub fn open(path: &Path, options: &OpenOptions, progress: &mut dyn FnMut(u64, u6
                 found: format!("{context}, where {} has {}", path.display(), config.context),
             });
         }
+        Some(context) if context > MOST_CONTEXT => {
+            return Err(Error::Option { option: "--ctx", expected: "at most 16777216", found: context.to_string() });
+        }
         Some(context) => context,
         None => config.context.min(AUTO_CONTEXT),
     };
@@ -87,23 +99,40 @@ pub fn open(path: &Path, options: &OpenOptions, progress: &mut dyn FnMut(u64, u6
             memory_budget: options.memory_budget,
         })?),
     };
-    check_budget(&gguf, &*executor)?;
+    let needed = {
+        let mut rehearsal = Loader::rehearsal(&gguf, &mut *executor);
+        model::load(&mut rehearsal)?;
+        rehearsal.expect_all_used(&config.architecture)?;
+        rehearsal.resident()
+    };
+    check_budget(path, needed, &*executor)?;
     let model = {
         let mut loader = Loader::new(&gguf, &mut *executor, progress);
         model::load(&mut loader)?
     };
     executor.flush()?;
+    let context = if options.context.is_some() { context } else { context.min(fitting(&*executor, &config, options.kv)) };
     let engine = Engine::new(executor, model, EngineOptions { context, kv: options.kv })?;
     Ok((engine, tokenizer))
 }
 
-/// Refuses a model whose weights alone do not fit, before minutes are spent on loading it.
-fn check_budget(gguf: &Gguf, executor: &dyn Executor) -> Result<(), Error> {
+/// The longest context whose cache one binding per layer holds and the memory budget leaves room for; at least one page.
+fn fitting(executor: &dyn Executor, config: &model::ModelConfig, kv: Element) -> u32 {
+    let key_bytes = config.heads.key_bytes(kv);
+    let bound = executor.target().max_binding_bytes / key_bytes;
     let memory = executor.memory();
-    let needed: u64 = gguf.tensors().map(|tensor| tensor.bytes).sum();
+    // Half of what is left: growing a layer holds its old and its new pages for a moment, and plans need their arena.
+    let left = memory.budget.map_or(u64::MAX, |budget| budget.saturating_sub(memory.allocated) / 2);
+    let tokens = bound.min(left / (2 * key_bytes * u64::from(config.layers)));
+    (tokens.min(u64::from(u32::MAX)) as u32 / PAGE * PAGE).max(PAGE)
+}
+
+/// Refuses a model whose weights alone do not fit, before minutes are spent on loading it.
+fn check_budget(path: &Path, needed: u64, executor: &dyn Executor) -> Result<(), Error> {
+    let memory = executor.memory();
     match memory.budget {
         Some(budget) if memory.allocated + needed > budget => Err(crate::graph::ExecuteError::OutOfMemory {
-            what: format!("the weights of {}", gguf.path().display()),
+            what: format!("the weights of {}", path.display()),
             needed,
             used: memory.allocated,
             budget,

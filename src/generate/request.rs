@@ -50,7 +50,11 @@ impl SamplingOptions {
     /// Refuses values outside their ranges.
     pub fn check(&self) -> Result<(), Error> {
         let within = |option, value: f32, from: f32, to: f32, expected| {
-            if (from..=to).contains(&value) { Ok(()) } else { Err(Error::Option { option, expected, found: value.to_string() }) }
+            if (from..=to).contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::Option { option, expected, found: value.to_string() })
+            }
         };
         within("--temperature", self.temperature, 0.0, 100.0, "a number from 0 to 100")?;
         within("--top-p", self.top_p, f32::MIN_POSITIVE, 1.0, "a number above 0, at most 1")?;

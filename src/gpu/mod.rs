@@ -8,10 +8,11 @@ mod probe;
 mod readback;
 
 pub use adapter::{AdapterChoice, AdapterLine, adapters};
+pub use pipelines::source;
 
 use crate::graph::{
-    BufferId, BufferRole, Counters, DeviceReport, ExecuteError, Executor, MemoryReport, Operand, Plan, PreparedId, Slice,
-    Target, Tensor, Ticket,
+    BufferId, BufferRole, DeviceReport, ExecuteError, Executor, MemoryReport, Operand, Plan, PreparedId, Slice, Target,
+    Tensor, Ticket, Trace, TraceEvent,
 };
 use buffers::Buffers;
 use pipelines::Pipelines;
@@ -44,7 +45,7 @@ pub struct Gpu {
     prepared: HashMap<PreparedId, Prepared>,
     next_plan: u32,
     readback: Readback,
-    counters: Counters,
+    trace: Trace,
     failure: Arc<Mutex<Option<String>>>,
 }
 
@@ -81,7 +82,7 @@ impl Gpu {
             prepared: HashMap::new(),
             next_plan: 0,
             readback: Readback::default(),
-            counters: Counters::default(),
+            trace: Trace::default(),
             failure,
             device: opened.device,
             queue: opened.queue,
@@ -166,7 +167,7 @@ impl Executor for Gpu {
 
     fn grow(&mut self, buffer: BufferId, bytes: u64) -> Result<(), ExecuteError> {
         self.buffers.grow(&self.queue, buffer, bytes)?;
-        self.counters.submits += 1;
+        self.trace.record(TraceEvent::Submit { dispatches: 0, passes: 0 });
         self.check()
     }
 
@@ -180,7 +181,7 @@ impl Executor for Gpu {
 
     fn flush(&mut self) -> Result<(), ExecuteError> {
         self.queue.submit([]);
-        self.counters.submits += 1;
+        self.trace.record(TraceEvent::Submit { dispatches: 0, passes: 0 });
         self.wait_for(None)
     }
 
@@ -207,13 +208,11 @@ impl Executor for Gpu {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            self.counters.passes += 1;
             for dispatch in &prepared.dispatches {
                 let [x, y, z] = dispatch.workgroups;
                 pass.set_pipeline(&dispatch.pipeline);
                 pass.set_bind_group(0, &dispatch.bindings, &[]);
                 pass.dispatch_workgroups(x, y, z);
-                self.counters.dispatches += 1;
             }
         }
         let total: u64 = reads.iter().map(Operand::bytes).sum();
@@ -226,8 +225,9 @@ impl Executor for Gpu {
                 at += operand.bytes();
             }
         }
+        let dispatches = prepared.dispatches.len() as u64;
         let submission = self.queue.submit([encoder.finish()]);
-        self.counters.submits += 1;
+        self.trace.record(TraceEvent::Submit { dispatches, passes: 1 });
         let ticket = self.readback.launch(submission, staging, total);
         self.check()?;
         Ok(ticket)
@@ -241,7 +241,7 @@ impl Executor for Gpu {
             self.wait_for(submission)?;
         }
         let bytes = self.readback.collect(ticket)?;
-        self.counters.readback_bytes += bytes.len() as u64;
+        self.trace.record(TraceEvent::Readback { bytes: bytes.len() as u64 });
         self.check()?;
         Ok(bytes)
     }
@@ -251,13 +251,13 @@ impl Executor for Gpu {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(self.buffers.get(slice.buffer), slice.offset, &staging, 0, slice.bytes);
         let submission = self.queue.submit([encoder.finish()]);
-        self.counters.submits += 1;
+        self.trace.record(TraceEvent::Submit { dispatches: 0, passes: 0 });
         let ticket = self.readback.launch(submission, Some(staging), slice.bytes);
         self.wait(ticket)
     }
 
-    fn counters(&self) -> Counters {
-        self.counters
+    fn trace(&self) -> &Trace {
+        &self.trace
     }
 
     fn memory(&self) -> MemoryReport {
@@ -267,7 +267,7 @@ impl Executor for Gpu {
 
 impl Gpu {
     fn wait_for(&mut self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<(), ExecuteError> {
-        self.counters.syncs += 1;
+        self.trace.record(TraceEvent::Sync);
         let poll = wgpu::PollType::Wait { submission_index, timeout: None };
         self.device.poll(poll).map_err(|error| ExecuteError::Device(error.to_string()))?;
         self.check()

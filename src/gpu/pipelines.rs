@@ -19,8 +19,8 @@ struct Key {
     prelude: String,
 }
 
-/// The whole source of an op's kernel: constants, pieces that blocks and formats need, then the kernel.
-pub(crate) fn source(op: &Op) -> String {
+/// The WGSL that an op's pipeline is compiled from: constants, what the weight format defines, then the kernel.
+pub fn source(op: &Op) -> String {
     let mut text = op.constants.wgsl();
     if let Some(format) = op.format {
         text.push_str(include_str!("../../wgsl/lib/block.wgsl"));

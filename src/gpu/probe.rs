@@ -23,7 +23,12 @@ pub(super) fn subgroup_size(device: &wgpu::Device, queue: &wgpu::Queue) -> Resul
         cache: None,
     });
     let buffer = |usage| {
-        device.create_buffer(&wgpu::BufferDescriptor { label: Some("probe"), size: 4, usage, mapped_at_creation: false })
+        device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("probe"),
+            size: 4,
+            usage,
+            mapped_at_creation: false,
+        })
     };
     let size = buffer(wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC);
     let staging = buffer(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);

@@ -33,7 +33,12 @@ impl Readback {
         })
     }
 
-    pub(super) fn launch(&mut self, submission: wgpu::SubmissionIndex, staging: Option<wgpu::Buffer>, bytes: u64) -> Ticket {
+    pub(super) fn launch(
+        &mut self,
+        submission: wgpu::SubmissionIndex,
+        staging: Option<wgpu::Buffer>,
+        bytes: u64,
+    ) -> Ticket {
         let mapped = Arc::new(OnceLock::new());
         match &staging {
             Some(staging) => {
@@ -70,7 +75,9 @@ impl Readback {
         match flight.mapped.get() {
             Some(Ok(())) => {}
             Some(Err(error)) => return Err(ExecuteError::Device(format!("readback: {error}"))),
-            None => return Err(ExecuteError::Device("readback: the device was waited for and did not answer".to_owned())),
+            None => {
+                return Err(ExecuteError::Device("readback: the device was waited for and did not answer".to_owned()));
+            }
         }
         let Some(staging) = flight.staging else { return Ok(Vec::new()) };
         let bytes = {

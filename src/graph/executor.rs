@@ -1,6 +1,6 @@
 //! What runs plans: the GPU, or the CPU twins.
 
-use super::{BufferId, Operand, Plan, Slice, Tensor};
+use super::{BufferId, Operand, Plan, Slice, Tensor, Trace};
 use std::sync::Arc;
 
 /// What a recording has to know about the device.
@@ -36,34 +36,6 @@ pub struct PreparedId(pub u32);
 /// Work in flight whose readback can be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(pub u64);
-
-/// What the executor did since it was made. Each is counted where the call is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Dispatch calls.
-    pub dispatches: u64,
-    /// Compute passes.
-    pub passes: u64,
-    /// Queue submissions.
-    pub submits: u64,
-    /// Times the CPU blocked on the device.
-    pub syncs: u64,
-    /// Bytes mapped for the CPU.
-    pub readback_bytes: u64,
-}
-
-impl std::ops::Sub for Counters {
-    type Output = Self;
-    fn sub(self, earlier: Self) -> Self {
-        Self {
-            dispatches: self.dispatches - earlier.dispatches,
-            passes: self.passes - earlier.passes,
-            submits: self.submits - earlier.submits,
-            syncs: self.syncs - earlier.syncs,
-            readback_bytes: self.readback_bytes - earlier.readback_bytes,
-        }
-    }
-}
 
 /// What runs, for people.
 #[derive(Clone, Debug)]
@@ -142,7 +114,9 @@ impl ExecuteError {
     /// What to do next, where there is something.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::OutOfMemory { .. } => "use a smaller --ctx, a smaller or more strongly quantized model, or free memory",
+            Self::OutOfMemory { .. } => {
+                "use a smaller --ctx, a smaller or more strongly quantized model, or free memory"
+            }
             Self::TooLarge { .. } => "use a smaller --ctx, or a device with larger buffers (`ffai --device list`)",
             Self::NoAdapter => {
                 "install a GPU driver; on Debian `apt install mesa-vulkan-drivers libvulkan1` brings a software one. \
@@ -202,8 +176,8 @@ pub trait Executor {
     /// Reads a buffer; waits for everything before.
     fn read(&mut self, slice: Slice) -> Result<Vec<u8>, ExecuteError>;
 
-    /// Totals since the executor was made.
-    fn counters(&self) -> Counters;
+    /// What it did since it was made.
+    fn trace(&self) -> &Trace;
 
     /// Device memory in use.
     fn memory(&self) -> MemoryReport;

@@ -13,14 +13,19 @@ mod matrix;
 mod plan;
 mod recorder;
 mod tensor;
+mod trace;
 mod twin;
 
 pub use cases::{Case, CaseRecorder, Cases, Rng};
-pub use executor::{BufferRole, Counters, DeviceReport, ExecuteError, Executor, MemoryReport, PreparedId, Target, Ticket};
+pub use executor::{BufferRole, DeviceReport, ExecuteError, Executor, MemoryReport, PreparedId, Target, Ticket};
 pub use kernel::{Access, Binding, Constants, Format, Kernel, Tolerance, Value};
 pub use matrix::{Matrix, MatrixBlock};
 pub use plan::{Cost, Op, Plan, TensorInfo, Zone, ZoneId};
 pub use recorder::{Dispatch, Recorder};
 pub use tensor::{BufferId, Element, Operand, Slice, Tensor, TensorId};
+pub use trace::{Counters, Trace, TraceEvent};
 pub(crate) use twin::Bound;
 pub use twin::Twin;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! Collects the ops of one forward pass.
 
-use super::{Constants, Cost, Format, Kernel, Op, Operand, Plan, Target, Tensor, TensorId, Zone, ZoneId, arena, hazards};
+use super::{
+    Constants, Cost, Format, Kernel, Op, Operand, Plan, Target, Tensor, TensorId, Zone, ZoneId, arena, hazards,
+};
 
 /// Collects ops under nested zone names; [`Recorder::finish`] turns them into a [`Plan`].
 pub struct Recorder {

@@ -61,7 +61,9 @@ pub struct Slice {
 impl Slice {
     /// Whether the two windows share a byte.
     pub fn overlaps(&self, other: &Self) -> bool {
-        self.buffer == other.buffer && self.offset < other.offset + other.bytes && other.offset < self.offset + self.bytes
+        self.buffer == other.buffer
+            && self.offset < other.offset + other.bytes
+            && other.offset < self.offset + self.bytes
     }
 }
 

@@ -11,7 +11,7 @@ pub const SPLIT: u32 = 128;
 pub(super) static KERNEL: Kernel = Kernel {
     name: "attend_decode",
     about: "attention of single rows over pages, split over keys",
-    wgsl: &[include_str!("../../wgsl/attend_decode.wgsl")],
+    wgsl: &[include_str!("../../wgsl/lib/kv.wgsl"), include_str!("../../wgsl/attend_decode.wgsl")],
     bindings: &[
         input("rows"),
         weight("pages"),
@@ -71,7 +71,7 @@ pub fn attend_decode(r: &mut Recorder, q: Tensor, rows: Slice, heads: &Heads, pa
 fn cpu(t: &mut Twin<'_>) {
     let (kv_heads, group, head_dim) = (t.u32("KV_HEADS"), t.u32("GROUP"), t.u32("HEAD_DIM"));
     let (split, splits, scale) = (t.u32("SPLIT"), t.u32("SPLITS"), t.f32("SCALE"));
-    let (half, max_pages) = (t.is_f16("KV"), t.u32("MAX_PAGES"));
+    let (half, max_pages) = (t.bool("HALF_KV"), t.u32("MAX_PAGES"));
     let shape = Heads { heads: (kv_heads * group) as u32, kv_heads: kv_heads as u32, head_dim: head_dim as u32 };
     let (rows, table, q, keys, values) = (t.words(0), t.words(1), t.floats(2), t.bytes(3), t.bytes(4));
     let (parts, peaks) = (t.take_floats(5), t.take_floats(6));

@@ -11,7 +11,7 @@ const QUERIES: u32 = 16;
 pub(super) static KERNEL: Kernel = Kernel {
     name: "attend_prefill",
     about: "causal attention of a chunk over pages, in tiles with a running maximum",
-    wgsl: &[include_str!("../../wgsl/attend_prefill.wgsl")],
+    wgsl: &[include_str!("../../wgsl/lib/kv.wgsl"), include_str!("../../wgsl/attend_prefill.wgsl")],
     bindings: &[input("rows"), weight("pages"), input("q"), input("keys"), input("values"), output("y")],
     cpu,
     cases,
@@ -49,7 +49,7 @@ pub fn attend_prefill(r: &mut Recorder, q: Tensor, rows: Slice, heads: &Heads, p
 
 fn cpu(t: &mut Twin<'_>) {
     let (heads, group, head_dim, scale) = (t.u32("HEADS"), t.u32("GROUP"), t.u32("HEAD_DIM"), t.f32("SCALE"));
-    let (half, max_pages) = (t.is_f16("KV"), t.u32("MAX_PAGES"));
+    let (half, max_pages) = (t.bool("HALF_KV"), t.u32("MAX_PAGES"));
     let shape = Heads { heads: heads as u32, kv_heads: (heads / group) as u32, head_dim: head_dim as u32 };
     let (rows, table, q, keys, values) = (t.words(0), t.words(1), t.floats(2), t.bytes(3), t.bytes(4));
     let y = t.take_floats(5);

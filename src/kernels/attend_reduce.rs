@@ -72,9 +72,9 @@ fn cases(cases: &mut Cases) {
             let rows = c.buffer(&rows);
             let tokens = lengths.len() as u32;
             let parts = c.normal(tokens, heads * splits * head_dim, 3.0);
-            // Maxima of either sign, sums of at least one, as a softmax has them.
+            // Sums of at least one, as a softmax has them; maxima so far apart that only the largest may be subtracted.
             let pairs: Vec<f32> = (0..tokens * heads * splits)
-                .flat_map(|_| [c.rng.normal() * 3.0, 1.0 + c.rng.normal().abs() * 9.0])
+                .flat_map(|_| [c.rng.normal() * if splits == 2 { 3.0 } else { 60.0 }, 1.0 + c.rng.normal().abs() * 9.0])
                 .collect();
             let peaks = c.input(tokens, heads * splits * 2, &pairs);
             let y = attend_reduce(&mut c.recorder, parts, peaks, rows, &shape, splits);

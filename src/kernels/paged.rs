@@ -55,13 +55,22 @@ impl Heads {
 }
 
 impl Pages {
+    /// What kernels that read pages know of them.
     pub(super) fn constants(&self, constants: Constants) -> Constants {
-        constants.u32("PAGE", PAGE).u32("MAX_PAGES", self.max_pages).element("KV", self.element)
+        let half = self.element == Element::F16;
+        constants.u32("PAGE", PAGE).u32("MAX_PAGES", self.max_pages).bool("HALF_KV", half)
     }
 }
 
 /// Index of the first element of a key or value.
-pub(super) fn place(table: &[u32], max_pages: usize, sequence: u32, position: usize, kv_head: usize, heads: &Heads) -> usize {
+pub(super) fn place(
+    table: &[u32],
+    max_pages: usize,
+    sequence: u32,
+    position: usize,
+    kv_head: usize,
+    heads: &Heads,
+) -> usize {
     let page = PAGE as usize;
     let id = table[sequence as usize * max_pages + position / page] as usize;
     ((id * heads.kv_heads as usize + kv_head) * page + position % page) * heads.head_dim as usize

@@ -42,14 +42,17 @@ pub fn rope_store(r: &mut Recorder, qkv: Tensor, rows: Slice, rotary: Rotary, he
         .u32("KV_HEADS", heads.kv_heads)
         .u32("HEAD_DIM", heads.head_dim)
         .u32("ROTARY", (rotary.frequencies.bytes / 2) as u32)
-        .bool("INTERLEAVED", rotary.interleaved);
+        .bool("INTERLEAVED", rotary.interleaved)
+        .u32("PAGE", PAGE)
+        .u32("MAX_PAGES", pages.max_pages)
+        .element("KV", pages.element);
     let threads = tokens * heads.qkv_cols() / 2;
     let stored = 2 * u64::from(tokens) * heads.key_bytes(pages.element);
     let workgroups = spread(threads.div_ceil(64), r.target().max_workgroups);
     r.push(Dispatch {
         kernel: &KERNEL,
         format: None,
-        constants: pages.constants(constants),
+        constants,
         operands: &[
             rotary.frequencies.into(),
             rows.into(),
@@ -84,10 +87,10 @@ fn cpu(t: &mut Twin<'_>) {
             let source = &qkv[(token * all + head) * head_dim..][..head_dim];
             let mut out: Vec<f64> = source.iter().map(|&v| f64::from(v)).collect();
             if head < heads + kv_heads {
-                for pair in 0..rotary / 2 {
+                for (pair, frequency) in frequencies.iter().enumerate() {
                     let (a, b) = if interleaved { (2 * pair, 2 * pair + 1) } else { (pair, pair + rotary / 2) };
                     // The angle is a single-precision product in every engine; only what follows is exact here.
-                    let angle = f64::from(position as f32 * frequencies[pair]);
+                    let angle = f64::from(position as f32 * frequency);
                     let (x, y) = (f64::from(source[a]), f64::from(source[b]));
                     out[a] = x * angle.cos() - y * angle.sin();
                     out[b] = y * angle.cos() + x * angle.sin();

@@ -3,7 +3,7 @@
 use super::sample_scan::{self, Scan};
 use super::sampling::{self, CHUNK, Sampling, SamplingState, Selection, Settings};
 use super::{input, output, update, weight};
-use crate::graph::{Cases, Cost, Dispatch, Element, Kernel, Recorder, Tensor, Tolerance, Twin};
+use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Recorder, Tensor, Tolerance, Twin};
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "sample_best",
@@ -37,7 +37,8 @@ pub(super) fn sample_best(
     r.push(Dispatch {
         kernel: &KERNEL,
         format: None,
-        constants: sampling::constants(vocab)
+        constants: Constants::new()
+            .u32("VOCAB", vocab)
             .u32("CHUNKS", sampling::chunks(vocab))
             .bool("GREEDY", !sampling.draw)
             .bool("PENALTIES", sampling.penalties),
@@ -102,8 +103,9 @@ fn cases(cases: &mut Cases) {
             let chunks = sampling::chunks(vocab);
             let pairs: Vec<f32> = (0..outputs * chunks)
                 .flat_map(|i| {
-                    // Few distinct keys, so that equal ones meet.
-                    let key = sampling::key(c.rng.below(3) as f32 - 1.0);
+                    // Few distinct keys, so that equal ones meet; many, so that the best stands anywhere.
+                    let distinct = if i < chunks { 4 } else { 1000 };
+                    let key = sampling::key(c.rng.below(distinct) as f32 - 3.0);
                     [f32::from_bits(key), f32::from_bits(i % chunks * 1024 + c.rng.below(vocab.min(1024)))]
                 })
                 .collect();

@@ -118,4 +118,12 @@ fn cases(cases: &mut Cases) {
             });
         }
     }
+    cases.case("more tokens on the threshold than are kept, in front of better ones", |c| {
+        let state = sample_scan::case_state(c, 1, 2000);
+        let values: Vec<f32> = (0..2000).map(|i| if (500..538).contains(&i) { 1.0 } else { 0.5 }).collect();
+        let logits = c.input(1, 2000, &values);
+        let sampling = Sampling { draw: true, top_k: true, ..Sampling::default() };
+        sampling::sample(&mut c.recorder, logits, sampling, &state);
+        c.check(state.rows, Element::U32);
+    });
 }

@@ -70,17 +70,21 @@ fn cpu(t: &mut Twin<'_>) {
 fn cases(cases: &mut Cases) {
     for (outputs, vocab) in [(1, 9), (3, 2500)] {
         cases.case(format!("{outputs} of {vocab}"), |c| {
-            let values: Vec<f32> =
-                (0..outputs * vocab).map(|_| [2.0, 0.5, -1.0, -20.0][c.rng.below(4) as usize]).collect();
+            // The second output keeps all but what lies below its floor; the others have tokens on their threshold.
+            let keeps_all = |output: u32| output == 1;
+            let values: Vec<f32> = (0..outputs * vocab)
+                .map(|i| match c.rng.below(4) {
+                    0 => -10.0,
+                    1 if !keeps_all(i / vocab) => -1.0,
+                    2 if !keeps_all(i / vocab) => 0.5,
+                    _ => 2.0,
+                })
+                .collect();
             let state = sample_scan::case_state(c, outputs, vocab);
             let scores = c.input(outputs, vocab, &values);
+            let threshold = |output| sampling::key(if keeps_all(output) { -30.0 } else { 0.5 });
             let states: Vec<Selection> = (0..outputs)
-                .map(|i| Selection {
-                    peak: 2.0,
-                    threshold: sampling::key(if i == 1 { -1e20 } else { 0.5 }),
-                    ..bytemuck::Zeroable::zeroed()
-                })
-                .map(|s: Selection| if s.threshold == sampling::key(-1e20) { Selection { threshold: sampling::key(1.0), ..s } } else { s })
+                .map(|i| Selection { peak: 2.0, threshold: threshold(i), ..bytemuck::Zeroable::zeroed() })
                 .collect();
             let selections = c.input(outputs, 16, bytemuck::cast_slice(&states));
             let chunks = sample_mass(&mut c.recorder, scores, selections, &state);

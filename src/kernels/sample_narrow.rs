@@ -141,6 +141,7 @@ fn cases(cases: &mut Cases) {
                     let narrow = Narrow { pass, by_mass, after_top_k };
                     sample_narrow(&mut c.recorder, bins, selections, narrow, &state);
                     c.check(selections, Element::U32);
+                    c.check(bins, Element::U32);
                 });
             }
         }

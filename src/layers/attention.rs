@@ -1,7 +1,7 @@
 //! Grouped-query attention over the paged cache.
 
-use super::linear::{Norm, Rows, linear};
 use super::Batch;
+use super::linear::{Norm, Rows, linear};
 use crate::graph::{Matrix, Recorder, Tensor};
 use crate::kernels::attend_decode::attend_decode;
 use crate::kernels::attend_prefill::attend_prefill;

@@ -24,11 +24,29 @@ pub enum Rows {
 }
 
 /// `norm(x) · wᵀ + residual`: `[tokens, rows]` of `x` (`[tokens, cols]`) and `w` (`[rows, cols]`).
-pub fn linear(r: &mut Recorder, w: &Matrix, x: Tensor, norm: Option<Norm>, residual: Option<Tensor>, rows: Rows) -> Tensor {
-    if rows == Rows::Single {
-        let norm = norm.map(|norm| (norm.gain, norm.eps));
-        return matvec(r, w, x, Around { norm, residual, gated: false });
+pub fn linear(
+    r: &mut Recorder,
+    w: &Matrix,
+    x: Tensor,
+    norm: Option<Norm>,
+    residual: Option<Tensor>,
+    rows: Rows,
+) -> Tensor {
+    let (x, norm) = normed(r, x, norm, rows);
+    match rows {
+        Rows::Single => matvec(r, w, x, Around { norm, residual, gated: false }),
+        Rows::Block => matmul(r, w, x, residual),
     }
-    let x = norm.map_or(x, |norm| rms_norm(r, x, norm.gain, norm.eps));
-    matmul(r, w, x, residual)
+}
+
+/// Records the norm now, or leaves it (gain and epsilon) to the product of single rows.
+///
+/// Folding saves a dispatch of a few microseconds, and costs each subgroup the loads of the gain. On a software device loads cost
+/// more than dispatches: with lavapipe (2 cores, SmolLM2-135M's gate and up) 967 µs of CPU time folded, 739 µs not.
+pub(super) fn normed(r: &mut Recorder, x: Tensor, norm: Option<Norm>, rows: Rows) -> (Tensor, Option<(Slice, f32)>) {
+    match norm {
+        Some(norm) if rows == Rows::Single && !r.target().software => (x, Some((norm.gain, norm.eps))),
+        Some(norm) => (rms_norm(r, x, norm.gain, norm.eps), None),
+        None => (x, None),
+    }
 }

@@ -1,6 +1,6 @@
 //! The gated feed-forward block.
 
-use super::linear::{Norm, Rows, linear};
+use super::linear::{Norm, Rows, linear, normed};
 use crate::graph::{Matrix, Recorder, Tensor};
 use crate::kernels::matvec::{Around, matvec};
 use crate::kernels::silu_mul::silu_mul;
@@ -21,7 +21,7 @@ impl Mlp {
     pub fn record(&self, r: &mut Recorder, x: Tensor, rows: Rows) -> Tensor {
         let foldable = rows == Rows::Single && self.gate_up.blocks.len() == 1;
         let opened = if foldable {
-            let norm = Some((self.norm.gain, self.norm.eps));
+            let (x, norm) = normed(r, x, Some(self.norm), rows);
             matvec(r, &self.gate_up, x, Around { norm, residual: None, gated: true })
         } else {
             let both = linear(r, &self.gate_up, x, Some(self.norm), None, rows);

@@ -174,8 +174,8 @@ impl StatsRecorder {
         let rate = |count: usize, seconds: f64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
         // Steps after the first token: those past the tenth are steady.
         let steps = self.arrivals.len().saturating_sub(1);
-        let steady = (steps > WARM_UP)
-            .then(|| rate(steps - WARM_UP, seconds(self.arrivals[WARM_UP], self.arrivals[steps])));
+        let steady =
+            (steps > WARM_UP).then(|| rate(steps - WARM_UP, seconds(self.arrivals[WARM_UP], self.arrivals[steps])));
         GenerationStats {
             prompt_tokens,
             generated_tokens,

@@ -10,6 +10,7 @@ use crate::cache::Cache;
 use crate::graph::{Recorder, Tensor};
 use crate::layers::Batch;
 use crate::weights::Loader;
+use crate::weights::gguf::Gguf;
 
 /// A loaded model: weights on a device and the order of its blocks.
 pub trait Model {
@@ -43,10 +44,13 @@ pub fn load(loader: &mut Loader<'_>) -> Result<Box<dyn Model>, Error> {
     let found = loader.gguf().metadata().str("general.architecture")?.to_owned();
     match FAMILIES.iter().find(|(name, _)| *name == found) {
         Some((_, load)) => load(loader),
-        None => Err(Error::Family {
-            found,
-            file: loader.gguf().path().to_owned(),
-            known: architectures().collect::<Vec<_>>().join(", "),
-        }),
+        None => Err(unknown(loader.gguf())),
     }
+}
+
+fn unknown(gguf: &Gguf) -> Error {
+    // The name comes from a stranger's file.
+    let found = gguf.metadata().str("general.architecture").unwrap_or_default().chars().take(60).collect::<String>();
+    let known = architectures().collect::<Vec<_>>().join(", ");
+    Error::Family { found: found.escape_debug().to_string(), file: gguf.path().to_owned(), known }
 }

@@ -30,37 +30,21 @@ impl ByteLevel {
         pre_tokenizer: &PreTokenizer,
     ) -> Result<Self, Error> {
         let merges = vocabulary.merges.take();
-        let merges = merges.ok_or(Error::MissingList {
-            model: "gpt2",
-            list: "merges",
-        })?;
+        let merges = merges.ok_or(Error::MissingList { model: "gpt2", list: "merges" })?;
         let tokens = vocabulary.tokens.iter().cloned().zip(0..);
         let ids: Vocab = tokens.filter(|(text, _)| !text.is_empty()).collect();
         let merges = merge_pairs(&merges, &ids)?;
         let whole_words = if pre_tokenizer.ignore_merges {
             let normal = |id: u32| kinds[id as usize] == Kind::Normal;
-            ids.iter()
-                .filter(|(_, id)| normal(**id))
-                .map(|(text, id)| (text.clone(), *id))
-                .collect()
+            ids.iter().filter(|(_, id)| normal(**id)).map(|(text, id)| (text.clone(), *id)).collect()
         } else {
             Vocab::new()
         };
         let is_token = |character: &char| ids.contains_key(character.to_string().as_str());
-        let characters = byte_characters()
-            .into_iter()
-            .map(|character| Some(character).filter(is_token))
-            .collect();
-        let bpe = BPE::builder()
-            .vocab_and_merges(ids, merges)
-            .build()
-            .map_err(|error| Error::Library(error.to_string()))?;
-        Ok(Self {
-            splitter: Splitter::new(pre_tokenizer)?,
-            bpe,
-            whole_words,
-            characters,
-        })
+        let characters = byte_characters().into_iter().map(|character| Some(character).filter(is_token)).collect();
+        let bpe =
+            BPE::builder().vocab_and_merges(ids, merges).build().map_err(|error| Error::Library(error.to_string()))?;
+        Ok(Self { splitter: Splitter::new(pre_tokenizer)?, bpe, whole_words, characters })
     }
 
     /// Appends the ids of `text` to `output`. A byte that the vocabulary cannot spell is left out,
@@ -89,10 +73,7 @@ impl ByteLevel {
             output.push(id);
             return Ok(());
         }
-        let tokens = self
-            .bpe
-            .tokenize(spelled)
-            .map_err(|error| Error::Library(error.to_string()))?;
+        let tokens = self.bpe.tokenize(spelled).map_err(|error| Error::Library(error.to_string()))?;
         output.extend(tokens.iter().map(|token| token.id));
         Ok(())
     }
@@ -109,13 +90,8 @@ fn merge_pairs(merges: &[String], ids: &Vocab) -> Result<Vec<(String, String)>, 
         let from = merge.chars().next().map_or(0, char::len_utf8);
         let space = merge[from..].find(' ').map(|position| position + from);
         let parts = space.map(|space| (&merge[..space], &merge[space + 1..]));
-        let Some((left, right)) =
-            parts.filter(|(left, right)| !left.is_empty() && !right.is_empty())
-        else {
-            return Err(Error::MergeFormat {
-                rank,
-                found: merge.clone(),
-            });
+        let Some((left, right)) = parts.filter(|(left, right)| !left.is_empty() && !right.is_empty()) else {
+            return Err(Error::MergeFormat { rank, found: merge.clone() });
         };
         joined.clear();
         joined.push_str(left);
@@ -141,11 +117,8 @@ mod tests {
     fn model(tokens: &[&str], merges: &[&str], pre: &str) -> Result<ByteLevel, Error> {
         let strings = |texts: &[&str]| texts.iter().map(|text| (*text).to_string()).collect();
         let kinds = vec![Kind::Normal; tokens.len()];
-        let mut vocabulary = Vocabulary {
-            tokens: strings(tokens),
-            merges: Some(strings(merges)),
-            ..Vocabulary::default()
-        };
+        let mut vocabulary =
+            Vocabulary { tokens: strings(tokens), merges: Some(strings(merges)), ..Vocabulary::default() };
         ByteLevel::new(&mut vocabulary, &kinds, by_name(pre).unwrap())
     }
 
@@ -178,14 +151,8 @@ mod tests {
     #[test]
     fn llama3_takes_a_word_that_is_a_token_whole() {
         let tokens = ["a", "b", "c", "ab", "abc"];
-        assert_eq!(
-            ids(&model(&tokens, &["a b"], "llama-bpe").unwrap(), "abc"),
-            [4]
-        );
-        assert_eq!(
-            ids(&model(&tokens, &["a b"], "gpt-2").unwrap(), "abc"),
-            [3, 2]
-        );
+        assert_eq!(ids(&model(&tokens, &["a b"], "llama-bpe").unwrap(), "abc"), [4]);
+        assert_eq!(ids(&model(&tokens, &["a b"], "gpt-2").unwrap(), "abc"), [3, 2]);
     }
 
     #[test]
@@ -198,15 +165,9 @@ mod tests {
     fn merges_that_make_no_sense_are_refused() {
         for merge in ["ab", "", "a ", " b", "é"] {
             let error = model(&["a", "b", "ab"], &["a b", merge], "gpt-2").unwrap_err();
-            assert!(
-                matches!(error, Error::MergeFormat { rank: 1, .. }),
-                "{merge:?}: {error}"
-            );
+            assert!(matches!(error, Error::MergeFormat { rank: 1, .. }), "{merge:?}: {error}");
         }
         let error = model(&["a", "b"], &["a b"], "gpt-2").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "merge 0 (`a b`): `ab` is not in the vocabulary"
-        );
+        assert_eq!(error.to_string(), "merge 0 (`a b`): `ab` is not in the vocabulary");
     }
 }

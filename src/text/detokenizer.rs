@@ -27,12 +27,7 @@ impl Detokenizer {
     /// A detokenizer that has seen no token.
     #[must_use]
     pub fn new(start: Start, controls: Controls) -> Self {
-        Self {
-            controls,
-            start,
-            begins: true,
-            pending: Utf8::default(),
-        }
+        Self { controls, start, begins: true, pending: Utf8::default() }
     }
 
     /// The text that is certain once `id` has been seen; often empty.
@@ -101,15 +96,12 @@ mod tests {
     fn pieces_put_together_are_the_lossy_text() {
         // Beginnings, middles and ends of characters of every length, and bytes that are neither.
         let alphabet = [
-            0x41, 0xc3, 0xa9, 0xe6, 0x97, 0xa5, 0xf0, 0x9f, 0x98, 0x80, 0xff, 0xc0, 0xed, 0xa0,
-            0xf4, 0x90, 0xe0, 0x80,
+            0x41, 0xc3, 0xa9, 0xe6, 0x97, 0xa5, 0xf0, 0x9f, 0x98, 0x80, 0xff, 0xc0, 0xed, 0xa0, 0xf4, 0x90, 0xe0, 0x80,
         ];
         let whole = "aé日😀".as_bytes();
         let mut random = Random(4);
         for _ in 0..20_000 {
-            let mut bytes: Vec<u8> = (0..random.below(12))
-                .map(|_| *random.pick(&alphabet))
-                .collect();
+            let mut bytes: Vec<u8> = (0..random.below(12)).map(|_| *random.pick(&alphabet)).collect();
             if random.below(2) == 0 {
                 let place = random.below(bytes.len() + 1);
                 bytes.splice(place..place, whole.iter().copied());

@@ -81,14 +81,7 @@ mod tests {
 
     fn ends(tokens: &[&str], kinds: &[Kind], eos: Option<u32>) -> Vec<u32> {
         let tokens = tokens.iter().map(|text| (*text).to_string()).collect();
-        end_ids(
-            &Vocabulary {
-                tokens,
-                eos,
-                ..Vocabulary::default()
-            },
-            kinds,
-        )
+        end_ids(&Vocabulary { tokens, eos, ..Vocabulary::default() }, kinds)
     }
 
     #[test]

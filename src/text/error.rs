@@ -98,13 +98,10 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownPreTokenizer { .. } => Some(format!(
-                "known are: {}",
-                super::pre_tokenizers::known_names().join(", ")
-            )),
-            Self::UnknownModel { .. } => {
-                Some("use a model with a byte-level BPE or SentencePiece vocabulary".into())
+            Self::UnknownPreTokenizer { .. } => {
+                Some(format!("known are: {}", super::pre_tokenizers::known_names().join(", ")))
             }
+            Self::UnknownModel { .. } => Some("use a model with a byte-level BPE or SentencePiece vocabulary".into()),
             Self::NoBos => Some("encode without it, or name it in the checkpoint".into()),
             Self::EmptyStop { .. } => Some("leave it out".into()),
             Self::NoTokens
@@ -113,9 +110,9 @@ impl Error {
             | Self::Kind { .. }
             | Self::IdOutOfRange { .. }
             | Self::MergeFormat { .. }
-            | Self::MergeToken { .. } => Some(
-                "the file is damaged or was converted wrongly; download or convert it again".into(),
-            ),
+            | Self::MergeToken { .. } => {
+                Some("the file is damaged or was converted wrongly; download or convert it again".into())
+            }
             Self::Unencodable { .. } | Self::Library(_) => None,
         }
     }

@@ -21,14 +21,8 @@ pub(super) fn by_name(name: &str) -> Result<&'static PreTokenizer, Error> {
 
 impl Splitter {
     pub(super) fn new(pre_tokenizer: &PreTokenizer) -> Result<Self, Error> {
-        let compile = |expression: &&str| {
-            SysRegex::new(expression).map_err(|error| Error::Library(error.to_string()))
-        };
-        let expressions = pre_tokenizer
-            .expressions
-            .iter()
-            .map(compile)
-            .collect::<Result<_, _>>()?;
+        let compile = |expression: &&str| SysRegex::new(expression).map_err(|error| Error::Library(error.to_string()));
+        let expressions = pre_tokenizer.expressions.iter().map(compile).collect::<Result<_, _>>()?;
         Ok(Self { expressions })
     }
 
@@ -83,18 +77,9 @@ mod tests {
         assert_eq!(words("gpt-2", "I'LL go"), ["I", "'", "LL", " go"]);
         assert_eq!(words("llama3", "I'LL go"), ["I", "'LL", " go"]);
         assert_eq!(words("llama3", "a.\n\n b"), ["a", ".\n\n", " b"]);
-        assert_eq!(
-            words("gpt-4o", "camelCase it's"),
-            ["camel", "Case", " it's"]
-        );
-        assert_eq!(
-            words("tekken", "camelCase it's"),
-            ["camel", "Case", " it", "'s"]
-        );
-        assert_eq!(
-            words("deepseek-coder", "\nab 12"),
-            ["\n", "ab", " ", "1", "2"]
-        );
+        assert_eq!(words("gpt-4o", "camelCase it's"), ["camel", "Case", " it's"]);
+        assert_eq!(words("tekken", "camelCase it's"), ["camel", "Case", " it", "'s"]);
+        assert_eq!(words("deepseek-coder", "\nab 12"), ["\n", "ab", " ", "1", "2"]);
     }
 
     #[test]

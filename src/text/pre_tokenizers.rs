@@ -20,11 +20,7 @@ pub(super) struct PreTokenizer {
 
 /// All names, sorted.
 pub(super) fn known_names() -> Vec<&'static str> {
-    let mut names: Vec<_> = PRE_TOKENIZERS
-        .iter()
-        .flat_map(|pre| pre.names)
-        .copied()
-        .collect();
+    let mut names: Vec<_> = PRE_TOKENIZERS.iter().flat_map(|pre| pre.names).copied().collect();
     names.sort_unstable();
     names
 }
@@ -34,7 +30,8 @@ const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// [`LLAMA3`] with single digits.
-const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const QWEN2: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// [`QWEN2`] with marks counted as letters.
 const QWEN35: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
@@ -44,13 +41,16 @@ const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}
 /// o200k: [`TEKKEN`] with contractions, and digits by threes.
 const GPT4O: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-const SEED_CODER: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+";
+const SEED_CODER: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-const BAILING: &str = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+";
+const BAILING: &str =
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+";
 
 const EXAONE_MOE: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+";
 
-const MINICPM5: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const MINICPM5: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 const DEEPSEEK3: &str = r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"##;
 
@@ -65,23 +65,12 @@ const BLOOM: &str = r" ?[^(\s|.,!?…。，、।۔،)]+";
 /// original's `\b`, which in Oniguruma counts all numbers as word characters.
 const THREES_FROM_RIGHT: &str = r"\d{1,3}(?=(?:\d{3})*(?![\p{L}\p{M}\p{N}\p{Pc}]))";
 
-const fn plain(
-    names: &'static [&'static str],
-    expressions: &'static [&'static str],
-) -> PreTokenizer {
-    PreTokenizer {
-        names,
-        expressions,
-        ignore_merges: false,
-        adds_bos: false,
-    }
+const fn plain(names: &'static [&'static str], expressions: &'static [&'static str]) -> PreTokenizer {
+    PreTokenizer { names, expressions, ignore_merges: false, adds_bos: false }
 }
 
 pub(super) const PRE_TOKENIZERS: &[PreTokenizer] = &[
-    plain(
-        &["default"],
-        &[r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", r"[0-9][0-9][0-9]"],
-    ),
+    plain(&["default"], &[r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", r"[0-9][0-9][0-9]"]),
     plain(
         &[
             "gpt-2",
@@ -99,54 +88,19 @@ pub(super) const PRE_TOKENIZERS: &[PreTokenizer] = &[
         &[GPT2],
     ),
     plain(
-        &[
-            "smollm",
-            "starcoder",
-            "refact",
-            "command-r",
-            "codeshell",
-            "exaone",
-            "minerva-7b",
-            "mellum2",
-        ],
+        &["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"],
         &[r"\p{N}", GPT2],
     ),
     PreTokenizer {
-        names: &[
-            "llama-bpe",
-            "llama3",
-            "llama-v3",
-            "falcon3",
-            "falcon-h1",
-            "pixtral",
-            "midm-2.0",
-            "lfm2",
-        ],
+        names: &["llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"],
         expressions: &[LLAMA3],
         ignore_merges: true,
         adds_bos: true,
     },
     plain(&["dbrx", "smaug-bpe", "glm4", "chatglm-bpe"], &[LLAMA3]),
-    plain(
-        &[
-            "qwen2",
-            "deepseek-r1-qwen",
-            "kormo",
-            "stablelm2",
-            "hunyuan",
-            "megrez",
-            "grok-2",
-            "solar-open",
-        ],
-        &[QWEN2],
-    ),
+    plain(&["qwen2", "deepseek-r1-qwen", "kormo", "stablelm2", "hunyuan", "megrez", "grok-2", "solar-open"], &[QWEN2]),
     plain(&["qwen35"], &[QWEN35]),
-    PreTokenizer {
-        names: &["tekken"],
-        expressions: &[TEKKEN],
-        ignore_merges: true,
-        adds_bos: true,
-    },
+    PreTokenizer { names: &["tekken"], expressions: &[TEKKEN], ignore_merges: true, adds_bos: true },
     plain(&["gpt-4o", "llama4", "kanana2", "minimax-m2"], &[GPT4O]),
     plain(&["tiny_aya", "cohere2moe"], &[THREES_FROM_RIGHT, GPT4O]),
     plain(
@@ -160,28 +114,12 @@ pub(super) const PRE_TOKENIZERS: &[PreTokenizer] = &[
             r"\p{N}+",
         ],
     ),
-    plain(
-        &["deepseek-coder"],
-        &[
-            r"[\r\n]",
-            r"\s?\p{L}+",
-            r"\s?\p{P}+",
-            DEEPSEEK_CJK,
-            r"\p{N}",
-        ],
-    ),
+    plain(&["deepseek-coder"], &[r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", DEEPSEEK_CJK, r"\p{N}"]),
     plain(
         &["deepseek-v3", "hunyuan-dense", "joyai-llm"],
-        &[
-            r"\p{N}{1,3}",
-            r"[\x{4e00}-\x{9fa5}\x{3040}-\x{309f}\x{30a0}-\x{30ff}]+",
-            DEEPSEEK3,
-        ],
+        &[r"\p{N}{1,3}", r"[\x{4e00}-\x{9fa5}\x{3040}-\x{309f}\x{30a0}-\x{30ff}]+", DEEPSEEK3],
     ),
-    plain(
-        &["falcon"],
-        &[r"[\p{P}\$\+<=>\^~\|`]+", GPT2, r"[0-9][0-9][0-9]"],
-    ),
+    plain(&["falcon"], &[r"[\p{P}\$\+<=>\^~\|`]+", GPT2, r"[0-9][0-9][0-9]"]),
     plain(&["bloom", "gpt3-finnish", "poro-chat"], &[BLOOM]),
     plain(&["viking"], &[BLOOM, r"\p{N}"]),
     plain(&["superbpe"], &[r"\p{N}+", r"(?=(\d{3})+(?!\d))"]),

@@ -24,8 +24,6 @@ impl Random {
 
     /// Up to `longest` characters of `alphabet`.
     pub(super) fn text(&mut self, alphabet: &[char], longest: usize) -> String {
-        (0..self.below(longest + 1))
-            .map(|_| *self.pick(alphabet))
-            .collect()
+        (0..self.below(longest + 1)).map(|_| *self.pick(alphabet)).collect()
     }
 }

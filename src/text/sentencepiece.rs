@@ -47,10 +47,7 @@ impl SentencePiece {
     /// in plain text, as in SentencePiece itself, so they take no part in merging.
     pub(super) fn new(vocabulary: &mut Vocabulary, kinds: &[Kind]) -> Result<Self, Error> {
         let scores = vocabulary.scores.take();
-        let scores = scores.ok_or(Error::MissingList {
-            model: "llama",
-            list: "scores",
-        })?;
+        let scores = scores.ok_or(Error::MissingList { model: "llama", list: "scores" })?;
         let mut ids = Vocab::with_capacity(kinds.len());
         let mut bytes = vec![None; 256];
         for (id, (text, kind)) in vocabulary.tokens.iter().zip(kinds).enumerate() {
@@ -69,12 +66,7 @@ impl SentencePiece {
         }
         // Adding 0 turns -0 into 0, which `total_cmp` would tell apart.
         let scores = scores.into_iter().map(|score| score + 0.0).collect();
-        Ok(Self {
-            ids,
-            scores,
-            bytes,
-            unknown: vocabulary.unknown,
-        })
+        Ok(Self { ids, scores, bytes, unknown: vocabulary.unknown })
     }
 
     /// Appends the ids of `text` to `output`.
@@ -101,19 +93,11 @@ impl SentencePiece {
     }
 
     fn merge(&self, text: &str, symbols: &mut [Symbol]) {
-        let mut queue: BinaryHeap<Pair> = (1..symbols.len())
-            .filter_map(|right| self.pair(text, symbols, Some(right - 1), Some(right)))
-            .collect();
-        while let Some(Pair {
-            left,
-            right,
-            length,
-            ..
-        }) = queue.pop()
-        {
+        let mut queue: BinaryHeap<Pair> =
+            (1..symbols.len()).filter_map(|right| self.pair(text, symbols, Some(right - 1), Some(right))).collect();
+        while let Some(Pair { left, right, length, .. }) = queue.pop() {
             let (first, second) = (&symbols[left], &symbols[right]);
-            let stale =
-                first.length == 0 || second.length == 0 || first.length + second.length != length;
+            let stale = first.length == 0 || second.length == 0 || first.length + second.length != length;
             if stale {
                 continue;
             }
@@ -129,22 +113,11 @@ impl SentencePiece {
         }
     }
 
-    fn pair(
-        &self,
-        text: &str,
-        symbols: &[Symbol],
-        left: Option<usize>,
-        right: Option<usize>,
-    ) -> Option<Pair> {
+    fn pair(&self, text: &str, symbols: &[Symbol], left: Option<usize>, right: Option<usize>) -> Option<Pair> {
         let (left, right) = (left?, right?);
         let length = symbols[left].length + symbols[right].length;
         let id = *self.ids.get(&text[symbols[left].start..][..length])?;
-        Some(Pair {
-            score: self.scores[id as usize],
-            left,
-            right,
-            length,
-        })
+        Some(Pair { score: self.scores[id as usize], left, right, length })
     }
 
     /// A symbol's token; else the tokens of its bytes; else the unknown token, once for a run.
@@ -153,10 +126,7 @@ impl SentencePiece {
             output.push(id);
             return Ok(());
         }
-        let bytes: Option<Vec<u32>> = symbol
-            .bytes()
-            .map(|byte| self.bytes[usize::from(byte)])
-            .collect();
+        let bytes: Option<Vec<u32>> = symbol.bytes().map(|byte| self.bytes[usize::from(byte)]).collect();
         match (bytes, self.unknown) {
             (Some(bytes), _) => output.extend(bytes),
             (None, Some(unknown)) if output.last() == Some(&unknown) => {}
@@ -173,9 +143,7 @@ impl SentencePiece {
 impl Ord for Pair {
     /// The best score comes first, then the leftmost pair.
     fn cmp(&self, other: &Self) -> Ordering {
-        self.score
-            .total_cmp(&other.score)
-            .then_with(|| other.left.cmp(&self.left))
+        self.score.total_cmp(&other.score).then_with(|| other.left.cmp(&self.left))
     }
 }
 

@@ -6,16 +6,7 @@ const ALPHABET: [char; 5] = ['a', 'b', ' ', 'é', '日'];
 /// The rule without queue or links: of all neighbours that make a token, merge those whose
 /// token has the best score, the leftmost first; begin again until none do.
 fn by_hand(text: &str, tokens: &[(String, f32)]) -> Vec<String> {
-    let mut symbols: Vec<String> = text
-        .chars()
-        .map(|c| {
-            if c == ' ' {
-                SPACE.into()
-            } else {
-                c.to_string()
-            }
-        })
-        .collect();
+    let mut symbols: Vec<String> = text.chars().map(|c| if c == ' ' { SPACE.into() } else { c.to_string() }).collect();
     loop {
         let mut best: Option<(f32, usize)> = None;
         for left in 1..symbols.len() {
@@ -40,14 +31,7 @@ fn vocabulary(tokens: &[(String, f32)]) -> (Vocabulary, Vec<Kind>) {
     let mut kinds = vec![Kind::Byte; 256];
     kinds.resize(all.len(), Kind::Normal);
     let (tokens, scores): (Vec<_>, Vec<_>) = all.into_iter().unzip();
-    (
-        Vocabulary {
-            tokens,
-            scores: Some(scores),
-            ..Vocabulary::default()
-        },
-        kinds,
-    )
+    (Vocabulary { tokens, scores: Some(scores), ..Vocabulary::default() }, kinds)
 }
 
 #[test]
@@ -80,12 +64,7 @@ fn queue_and_exhaustive_search_merge_alike() {
 #[test]
 fn without_byte_tokens_a_run_of_unknown_characters_is_one_token() {
     let tokens = ["<unk>", "a"].map(String::from).to_vec();
-    let mut vocabulary = Vocabulary {
-        tokens,
-        scores: Some(vec![0.0; 2]),
-        unknown: Some(0),
-        ..Vocabulary::default()
-    };
+    let mut vocabulary = Vocabulary { tokens, scores: Some(vec![0.0; 2]), unknown: Some(0), ..Vocabulary::default() };
     let kinds = [Kind::Unknown, Kind::Normal];
     let model = SentencePiece::new(&mut vocabulary.clone(), &kinds).unwrap();
     let mut ids = Vec::new();

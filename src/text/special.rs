@@ -27,10 +27,7 @@ impl Specials {
     /// Control, unknown and user-defined tokens. User-defined ones are plain text that the vocabulary wants kept
     /// whole, so they are found even where control tokens are not to be.
     pub(super) fn new(tokens: &[String], kinds: &[Kind]) -> Self {
-        let mut specials = Self {
-            ids: HashMap::new(),
-            lengths: vec![Vec::new(); 256],
-        };
+        let mut specials = Self { ids: HashMap::new(), lengths: vec![Vec::new(); 256] };
         for (id, (text, kind)) in tokens.iter().zip(kinds).enumerate() {
             let plain = *kind == Kind::UserDefined;
             let Some(first) = text.bytes().next() else {
@@ -82,9 +79,7 @@ impl Specials {
         for (start, first) in text.bytes().enumerate() {
             for length in &self.lengths[usize::from(first)] {
                 let range = start..start + length;
-                let hit = text
-                    .get(range.clone())
-                    .and_then(|candidate| self.ids.get(candidate));
+                let hit = text.get(range.clone()).and_then(|candidate| self.ids.get(candidate));
                 if let Some(&(id, plain)) = hit
                     && (plain || special == Special::Parse)
                 {
@@ -102,10 +97,7 @@ mod tests {
     use crate::text::random::Random;
 
     fn specials(tokens: &[(&str, Kind)]) -> Specials {
-        let (texts, kinds): (Vec<_>, Vec<_>) = tokens
-            .iter()
-            .map(|(text, kind)| ((*text).to_string(), *kind))
-            .unzip();
+        let (texts, kinds): (Vec<_>, Vec<_>) = tokens.iter().map(|(text, kind)| ((*text).to_string(), *kind)).unzip();
         Specials::new(&texts, &kinds)
     }
 
@@ -114,11 +106,7 @@ mod tests {
         let specials = specials(&[("<s>", Kind::Control), ("  ", Kind::UserDefined)]);
         let parsed = [Fragment::Text("a"), Fragment::Token(0), Fragment::Token(1)];
         assert_eq!(specials.split("a<s>  ", Special::Parse), parsed);
-        let plain = [
-            Fragment::Text("a<s>"),
-            Fragment::Token(1),
-            Fragment::Text("b"),
-        ];
+        let plain = [Fragment::Text("a<s>"), Fragment::Token(1), Fragment::Text("b")];
         assert_eq!(specials.split("a<s>  b", Special::Plain), plain);
         assert_eq!(specials.split("", Special::Parse), []);
     }
@@ -133,11 +121,7 @@ mod tests {
     /// One token after the other over the whole text, as llama.cpp does it.
     fn one_by_one<'a>(text: &'a str, by_length: &[(String, u32)]) -> Vec<Fragment<'a>> {
         let Some(((token, id), shorter)) = by_length.split_first() else {
-            return if text.is_empty() {
-                Vec::new()
-            } else {
-                vec![Fragment::Text(text)]
-            };
+            return if text.is_empty() { Vec::new() } else { vec![Fragment::Text(text)] };
         };
         let mut fragments = Vec::new();
         for (index, between) in text.split(token.as_str()).enumerate() {
@@ -168,11 +152,7 @@ mod tests {
             }
             let specials = Specials::new(&texts, &[Kind::Control; 5]);
             let text = random.text(&['a', 'b', 'é', 'c'], 30);
-            assert_eq!(
-                specials.split(&text, Special::Parse),
-                one_by_one(&text, &tokens),
-                "{text:?} {tokens:?}"
-            );
+            assert_eq!(specials.split(&text, Special::Parse), one_by_one(&text, &tokens), "{text:?} {tokens:?}");
         }
     }
 }

@@ -39,11 +39,7 @@ impl StopMatcher {
         if let Some(index) = stops.iter().position(String::is_empty) {
             return Err(Error::EmptyStop { index });
         }
-        Ok(Self {
-            stops,
-            held: String::new(),
-            stopped: None,
-        })
+        Ok(Self { stops, held: String::new(), stopped: None })
     }
 
     /// Takes more text and gives out what is certain.
@@ -65,9 +61,7 @@ impl StopMatcher {
             .held
             .char_indices()
             .find_map(|(at, _)| self.complete(at))
-            .unwrap_or(Decision::Hold {
-                from: self.held.len(),
-            });
+            .unwrap_or(Decision::Hold { from: self.held.len() });
         self.act(decision)
     }
 
@@ -81,19 +75,13 @@ impl StopMatcher {
                 return Decision::Hold { from: at };
             }
         }
-        Decision::Hold {
-            from: self.held.len(),
-        }
+        Decision::Hold { from: self.held.len() }
     }
 
     /// The longest stop string that stands at `at`.
     fn complete(&self, at: usize) -> Option<Decision> {
         let rest = &self.held[at..];
-        let complete = self
-            .stops
-            .iter()
-            .enumerate()
-            .filter(|(_, stop)| rest.starts_with(*stop));
+        let complete = self.stops.iter().enumerate().filter(|(_, stop)| rest.starts_with(*stop));
         let (stop, _) = complete.max_by_key(|(_, stop)| stop.len())?;
         Some(Decision::Stop { at, stop })
     }
@@ -111,10 +99,7 @@ impl StopMatcher {
         if self.stopped.is_some() {
             self.held.clear();
         }
-        StopOutput {
-            text,
-            stopped: self.stopped,
-        }
+        StopOutput { text, stopped: self.stopped }
     }
 }
 
@@ -124,17 +109,11 @@ mod tests {
     use crate::text::random::Random;
 
     fn stopped(text: &str, stop: usize) -> StopOutput {
-        StopOutput {
-            text: text.into(),
-            stopped: Some(stop),
-        }
+        StopOutput { text: text.into(), stopped: Some(stop) }
     }
 
     fn passed(text: &str) -> StopOutput {
-        StopOutput {
-            text: text.into(),
-            stopped: None,
-        }
+        StopOutput { text: text.into(), stopped: None }
     }
 
     #[test]
@@ -185,10 +164,8 @@ mod tests {
         let alphabet = ['a', 'b', 'é'];
         let mut random = Random(5);
         for _ in 0..20_000 {
-            let stops: Vec<String> = (0..random.below(4))
-                .map(|_| random.text(&alphabet, 4))
-                .filter(|stop| !stop.is_empty())
-                .collect();
+            let stops: Vec<String> =
+                (0..random.below(4)).map(|_| random.text(&alphabet, 4)).filter(|stop| !stop.is_empty()).collect();
             let text: Vec<char> = random.text(&alphabet, 16).chars().collect();
             let whole: String = text.iter().collect();
             let earliest = stops.iter().filter_map(|stop| whole.find(stop)).min();
@@ -211,11 +188,7 @@ mod tests {
             }
             let output = matcher.finish();
             shown.push_str(&output.text);
-            assert_eq!(
-                shown,
-                whole[..earliest.unwrap_or(whole.len())],
-                "{whole:?} {stops:?}"
-            );
+            assert_eq!(shown, whole[..earliest.unwrap_or(whole.len())], "{whole:?} {stops:?}");
             assert_eq!(output.stopped.is_some(), earliest.is_some());
         }
     }

@@ -121,13 +121,7 @@ mod tests {
     #[test]
     fn a_token_that_spells_no_bytes_is_taken_as_text() {
         let tokens = ["Ġa", "日", "<s>", "▁", "<0x41>"].map(String::from);
-        let kinds = [
-            Kind::Normal,
-            Kind::Normal,
-            Kind::Control,
-            Kind::UserDefined,
-            Kind::Byte,
-        ];
+        let kinds = [Kind::Normal, Kind::Normal, Kind::Control, Kind::UserDefined, Kind::Byte];
         let bytes = TokenBytes::new(&tokens, &kinds, true);
         assert_eq!(bytes.get(0), b" a");
         assert_eq!(bytes.get(1), "日".as_bytes());

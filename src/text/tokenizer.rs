@@ -26,10 +26,7 @@ pub struct Tokenizer {
 }
 
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one per tokenizer, so its size is no matter"
-)]
+#[expect(clippy::large_enum_variant, reason = "there is one per tokenizer, so its size is no matter")]
 enum Model {
     ByteLevel(ByteLevel),
     SentencePiece(SentencePiece),
@@ -98,9 +95,7 @@ impl Tokenizer {
                 (Model::SentencePiece(model), true, space_prefix)
             }
             _ => {
-                return Err(Error::UnknownModel {
-                    found: vocabulary.model,
-                });
+                return Err(Error::UnknownModel { found: vocabulary.model });
             }
         };
         let byte_level = matches!(model, Model::ByteLevel(_));
@@ -168,10 +163,7 @@ impl Tokenizer {
     /// What a token adds to a text. While `begins` is set, the text is still empty and a leading
     /// space is the one that encoding puts in front.
     pub(super) fn piece(&self, id: u32, controls: Controls, begins: &mut bool) -> &[u8] {
-        let hidden = matches!(
-            self.kinds.get(id as usize),
-            Some(Kind::Control | Kind::Unknown)
-        );
+        let hidden = matches!(self.kinds.get(id as usize), Some(Kind::Control | Kind::Unknown));
         let piece = match controls {
             Controls::Show if hidden => self.tokens[id as usize].as_bytes(),
             _ => self.bytes.get(id),

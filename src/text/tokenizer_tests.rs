@@ -2,26 +2,14 @@ use super::*;
 use crate::text::random::Random;
 use crate::text::{Detokenizer, Start};
 
-const PARSE: EncodeOptions = EncodeOptions {
-    special: Special::Parse,
-    bos: Bos::Never,
-};
-const PLAIN: EncodeOptions = EncodeOptions {
-    special: Special::Plain,
-    bos: Bos::Never,
-};
-const AS_MODEL: EncodeOptions = EncodeOptions {
-    special: Special::Parse,
-    bos: Bos::AsModel,
-};
+const PARSE: EncodeOptions = EncodeOptions { special: Special::Parse, bos: Bos::Never };
+const PLAIN: EncodeOptions = EncodeOptions { special: Special::Plain, bos: Bos::Never };
+const AS_MODEL: EncodeOptions = EncodeOptions { special: Special::Parse, bos: Bos::AsModel };
 
 /// `<unk> <s> </s>`, all bytes, a user-defined run of spaces, `▁`, `a`, `▁a`, `</`, `s>`.
 fn sentencepiece() -> Vocabulary {
     let bytes = (0..256).map(|byte| format!("<0x{byte:02X}>"));
-    let tokens = ["<unk>", "<s>", "</s>"]
-        .into_iter()
-        .map(String::from)
-        .chain(bytes);
+    let tokens = ["<unk>", "<s>", "</s>"].into_iter().map(String::from).chain(bytes);
     let last = ["   ", "▁", "a", "▁a", "</", "s>", "<", "/", "s", ">"];
     let tokens: Vec<String> = tokens.chain(last.map(String::from)).collect();
     let mut kinds = vec![2, 3, 3];
@@ -59,28 +47,13 @@ fn sentencepiece_puts_a_space_before_text_and_takes_it_away() {
     let (spaces, space, a, space_a) = (259, 260, 261, 262);
     assert_eq!(tokenizer.encode("a", PARSE).unwrap(), [space_a]);
     assert_eq!(tokenizer.encode("a", AS_MODEL).unwrap(), [1, space_a]);
-    assert_eq!(
-        tokenizer.encode("a</s>a", PARSE).unwrap(),
-        [space_a, 2, space_a]
-    );
-    assert_eq!(
-        tokenizer.encode("a   a", PARSE).unwrap(),
-        [space_a, spaces, space_a]
-    );
-    assert_eq!(
-        tokenizer.decode(&[1, space_a, a, space_a], Controls::Omit),
-        b"aa a"
-    );
-    assert_eq!(
-        tokenizer.decode(&[1, space_a, 2], Controls::Show),
-        b"<s> a</s>"
-    );
+    assert_eq!(tokenizer.encode("a</s>a", PARSE).unwrap(), [space_a, 2, space_a]);
+    assert_eq!(tokenizer.encode("a   a", PARSE).unwrap(), [space_a, spaces, space_a]);
+    assert_eq!(tokenizer.decode(&[1, space_a, a, space_a], Controls::Omit), b"aa a");
+    assert_eq!(tokenizer.decode(&[1, space_a, 2], Controls::Show), b"<s> a</s>");
     assert_eq!(tokenizer.decode(&[space, space_a], Controls::Omit), b" a");
 
-    let vocabulary = Vocabulary {
-        add_space_prefix: Some(false),
-        ..sentencepiece()
-    };
+    let vocabulary = Vocabulary { add_space_prefix: Some(false), ..sentencepiece() };
     let tokenizer = Tokenizer::new(vocabulary).unwrap();
     assert_eq!(tokenizer.encode("a", PARSE).unwrap(), [a]);
     assert_eq!(tokenizer.decode(&[space_a], Controls::Omit), b" a");
@@ -95,10 +68,7 @@ fn plain_text_never_becomes_a_control_token() {
     let tokenizer = Tokenizer::new(byte_level("llama-bpe")).unwrap();
     let ids = tokenizer.encode("<|im_end|>", PLAIN).unwrap();
     assert_eq!(ids.len(), 10);
-    assert_eq!(
-        tokenizer.encode("a<|im_end|>", PARSE).unwrap(),
-        [u32::from(b'a'), 257]
-    );
+    assert_eq!(tokenizer.encode("a<|im_end|>", PARSE).unwrap(), [u32::from(b'a'), 257]);
 }
 
 #[test]
@@ -130,15 +100,10 @@ fn streaming_gives_what_decoding_gives() {
         let tokenizer = Tokenizer::new(vocabulary).unwrap();
         for _ in 0..2000 {
             // Ids beyond the vocabulary, too.
-            let ids: Vec<u32> = (0..random.below(10))
-                .map(|_| random.below(275) as u32)
-                .collect();
+            let ids: Vec<u32> = (0..random.below(10)).map(|_| random.below(275) as u32).collect();
             for controls in [Controls::Omit, Controls::Show] {
                 let mut detokenizer = Detokenizer::new(Start::Text, controls);
-                let mut text: String = ids
-                    .iter()
-                    .map(|&id| detokenizer.push(&tokenizer, id))
-                    .collect();
+                let mut text: String = ids.iter().map(|&id| detokenizer.push(&tokenizer, id)).collect();
                 text.push_str(&detokenizer.finish());
                 let bytes = tokenizer.decode(&ids, controls);
                 assert_eq!(text, String::from_utf8_lossy(&bytes), "{ids:?}");
@@ -160,22 +125,9 @@ fn a_continuation_keeps_its_space() {
 
 #[test]
 fn bos_and_eos_follow_the_options() {
-    let vocabulary = Vocabulary {
-        bos: Some(256),
-        eos: Some(257),
-        add_eos: Some(true),
-        ..byte_level("llama-bpe")
-    };
+    let vocabulary = Vocabulary { bos: Some(256), eos: Some(257), add_eos: Some(true), ..byte_level("llama-bpe") };
     let tokenizer = Tokenizer::new(vocabulary).unwrap();
-    let encode = |bos| {
-        tokenizer.encode(
-            "a",
-            EncodeOptions {
-                special: Special::Plain,
-                bos,
-            },
-        )
-    };
+    let encode = |bos| tokenizer.encode("a", EncodeOptions { special: Special::Plain, bos });
     assert_eq!(encode(Bos::AsModel).unwrap(), [256, 97, 257]);
     assert_eq!(encode(Bos::Always).unwrap(), [256, 97]);
     assert_eq!(encode(Bos::Never).unwrap(), [97]);
@@ -183,39 +135,21 @@ fn bos_and_eos_follow_the_options() {
     assert!(tokenizer.adds_bos() && tokenizer.is_control(256) && !tokenizer.is_control(97));
 
     let tokenizer = Tokenizer::new(byte_level("gpt-2")).unwrap();
-    let always = EncodeOptions {
-        special: Special::Plain,
-        bos: Bos::Always,
-    };
+    let always = EncodeOptions { special: Special::Plain, bos: Bos::Always };
     assert!(matches!(tokenizer.encode("a", always), Err(Error::NoBos)));
-    let vocabulary = Vocabulary {
-        add_bos: Some(true),
-        ..byte_level("gpt-2")
-    };
+    let vocabulary = Vocabulary { add_bos: Some(true), ..byte_level("gpt-2") };
     assert!(matches!(Tokenizer::new(vocabulary), Err(Error::NoBos)));
 }
 
 #[test]
 fn what_is_not_built_in_is_refused_by_name() {
-    let vocabulary = Vocabulary {
-        model: "bert".into(),
-        ..byte_level("gpt-2")
-    };
+    let vocabulary = Vocabulary { model: "bert".into(), ..byte_level("gpt-2") };
     let error = Tokenizer::new(vocabulary).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "tokenizer model: expected `gpt2` or `llama`, found `bert`"
-    );
+    assert_eq!(error.to_string(), "tokenizer model: expected `gpt2` or `llama`, found `bert`");
     let error = Tokenizer::new(byte_level("klingon")).unwrap_err();
     assert!(matches!(&error, Error::UnknownPreTokenizer { found } if found == "klingon"));
-    let vocabulary = Vocabulary {
-        merges: None,
-        ..byte_level("gpt-2")
-    };
-    assert!(matches!(
-        Tokenizer::new(vocabulary),
-        Err(Error::MissingList { list: "merges", .. })
-    ));
+    let vocabulary = Vocabulary { merges: None, ..byte_level("gpt-2") };
+    assert!(matches!(Tokenizer::new(vocabulary), Err(Error::MissingList { list: "merges", .. })));
 }
 
 #[test]

@@ -61,28 +61,16 @@ impl Vocabulary {
     ///
     /// The model or the tokens are missing, or a key has another type than GGUF gives it.
     pub fn from_gguf(metadata: &Metadata) -> Result<Self, weights::Error> {
-        let list = |key| {
-            metadata
-                .opt_strings(key)
-                .map(|list| list.map(<[String]>::to_vec))
-        };
+        let list = |key| metadata.opt_strings(key).map(|list| list.map(<[String]>::to_vec));
         let text = |key| metadata.opt_str(key).map(|text| text.map(str::to_owned));
         // Converters write -1 for a token that a model does not have.
-        let id = |key| {
-            metadata
-                .opt_u32(key)
-                .map(|id| id.filter(|&id| id != u32::MAX))
-        };
+        let id = |key| metadata.opt_u32(key).map(|id| id.filter(|&id| id != u32::MAX));
         Ok(Self {
             model: metadata.str("tokenizer.ggml.model")?.to_owned(),
             pre: text("tokenizer.ggml.pre")?,
             tokens: metadata.strings("tokenizer.ggml.tokens")?.to_vec(),
-            scores: metadata
-                .opt_f32s("tokenizer.ggml.scores")?
-                .map(<[f32]>::to_vec),
-            kinds: metadata
-                .opt_i32s("tokenizer.ggml.token_type")?
-                .map(|kinds| kinds.into_owned()),
+            scores: metadata.opt_f32s("tokenizer.ggml.scores")?.map(<[f32]>::to_vec),
+            kinds: metadata.opt_i32s("tokenizer.ggml.token_type")?.map(|kinds| kinds.into_owned()),
             merges: list("tokenizer.ggml.merges")?,
             bos: id("tokenizer.ggml.bos_token_id")?,
             eos: id("tokenizer.ggml.eos_token_id")?,
@@ -104,17 +92,10 @@ impl Vocabulary {
         if vocab == 0 {
             return Err(Error::NoTokens);
         }
-        let lists = [
-            ("scores", self.scores.as_ref().map(Vec::len)),
-            ("token_type", self.kinds.as_ref().map(Vec::len)),
-        ];
+        let lists = [("scores", self.scores.as_ref().map(Vec::len)), ("token_type", self.kinds.as_ref().map(Vec::len))];
         for (list, length) in lists {
             if let Some(found) = length.filter(|&found| found != vocab) {
-                return Err(Error::Length {
-                    list,
-                    expected: vocab,
-                    found,
-                });
+                return Err(Error::Length { list, expected: vocab, found });
             }
         }
         let ids = [
@@ -180,68 +161,30 @@ mod tests {
 
     fn three_tokens() -> Vocabulary {
         let tokens = ["a", "b", "</s>"].map(String::from).to_vec();
-        Vocabulary {
-            model: "gpt2".into(),
-            tokens,
-            ..Vocabulary::default()
-        }
+        Vocabulary { model: "gpt2".into(), tokens, ..Vocabulary::default() }
     }
 
     #[test]
     fn lists_of_another_length_are_refused() {
-        let scores = Vocabulary {
-            scores: Some(vec![0.0; 2]),
-            ..three_tokens()
-        };
-        assert!(matches!(
-            scores.checked(),
-            Err(Error::Length {
-                list: "scores",
-                expected: 3,
-                found: 2
-            })
-        ));
-        let kinds = Vocabulary {
-            kinds: Some(vec![1; 4]),
-            ..three_tokens()
-        };
-        assert!(matches!(
-            kinds.checked(),
-            Err(Error::Length {
-                list: "token_type",
-                ..
-            })
-        ));
-        assert!(matches!(
-            Vocabulary::default().checked(),
-            Err(Error::NoTokens)
-        ));
+        let scores = Vocabulary { scores: Some(vec![0.0; 2]), ..three_tokens() };
+        assert!(matches!(scores.checked(), Err(Error::Length { list: "scores", expected: 3, found: 2 })));
+        let kinds = Vocabulary { kinds: Some(vec![1; 4]), ..three_tokens() };
+        assert!(matches!(kinds.checked(), Err(Error::Length { list: "token_type", .. })));
+        assert!(matches!(Vocabulary::default().checked(), Err(Error::NoTokens)));
     }
 
     #[test]
     fn ids_outside_the_vocabulary_are_refused() {
-        let vocabulary = Vocabulary {
-            eot: Some(3),
-            ..three_tokens()
-        };
+        let vocabulary = Vocabulary { eot: Some(3), ..three_tokens() };
         let error = vocabulary.checked().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "end-of-turn token: expected an id below 3, found 3"
-        );
+        assert_eq!(error.to_string(), "end-of-turn token: expected an id below 3, found 3");
         assert!(error.hint().is_some());
     }
 
     #[test]
     fn undefined_kinds_are_refused() {
-        let vocabulary = Vocabulary {
-            kinds: Some(vec![1, 7, 3]),
-            ..three_tokens()
-        };
-        assert!(matches!(
-            vocabulary.token_kinds(),
-            Err(Error::Kind { id: 1, found: 7 })
-        ));
+        let vocabulary = Vocabulary { kinds: Some(vec![1, 7, 3]), ..three_tokens() };
+        assert!(matches!(vocabulary.token_kinds(), Err(Error::Kind { id: 1, found: 7 })));
     }
 
     #[test]

@@ -25,6 +25,14 @@ pub enum Error {
         /// Where a model was looked for.
         path: PathBuf,
     },
+    /// A folder that stands for no checkpoint or for several.
+    #[error("{path} is a folder: expected one GGUF file in it, found {}", Files(.found))]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The GGUF files in it.
+        found: Vec<PathBuf>,
+    },
     /// The file starts with something else than `GGUF`.
     #[error("{path} is no GGUF file: expected it to start with \"GGUF\", found {}", Opening(.found))]
     NotGguf {
@@ -48,9 +56,7 @@ pub enum Error {
         file: PathBuf,
     },
     /// The file ends before something it announces.
-    #[error(
-        "{file} is cut short: {what} needs {needed} bytes at byte {offset}, found {available} left"
-    )]
+    #[error("{file} is cut short: {what} needs {needed} bytes at byte {offset}, found {available} left")]
     Truncated {
         /// The file.
         file: PathBuf,
@@ -134,12 +140,28 @@ pub enum Error {
         file: PathBuf,
     },
     /// A tensor's type is well known, but there is no kernel that computes with it.
-    #[error("no kernel for weight type {kind} (tensor `{name}`)")]
+    #[error("no kernel for weight type {kind}: expected `{name}` to be {expected}, in {file}")]
     UnsupportedType {
         /// The tensor.
         name: String,
         /// The type as its format calls it, such as `IQ1_S`.
         kind: String,
+        /// The types that there are kernels for.
+        expected: String,
+        /// The file.
+        file: PathBuf,
+    },
+    /// Tensors that the model's family has no use for: without them it would compute something else than the file means.
+    #[error("{file}: family `{family}` does not use tensor {}{}", Quoted(.first), others(*.count - 1))]
+    Unused {
+        /// The file.
+        file: PathBuf,
+        /// The model's family.
+        family: String,
+        /// How many tensors.
+        count: usize,
+        /// The first of them in file order.
+        first: String,
     },
     /// The file is sound, but asks for something that is not there yet.
     #[error("{what} is not supported")]
@@ -173,31 +195,38 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::NotFound { .. } => {
-                "`ffai models` lists the models on this machine, `ffai pull` downloads one"
+                "give the path of a GGUF file; `tools/quickstart.sh` fetches a small one, and \
+                 https://huggingface.co/models?library=gguf lists more"
             }
+            Self::Folder { found, .. } if found.is_empty() => {
+                "give the path of a GGUF file; `tools/quickstart.sh` fetches a small one"
+            }
+            Self::Folder { .. } => "give the path of one of them",
             Self::NotGguf { found, .. } => return Some(opening_hint(found).to_owned()),
             Self::Version { .. } => "convert the original model again with a current converter",
             Self::BigEndian { .. } => "convert the original model again without `--bigendian`",
-            Self::Truncated { .. } => {
-                "the download may have stopped early: compare the file's size and fetch it again"
-            }
+            Self::Truncated { .. } => "the download may have stopped early: compare the file's size and fetch it again",
             Self::Malformed { .. } | Self::Duplicate { .. } => {
                 "the file is damaged or its converter had a fault: fetch or convert it again"
             }
             Self::MissingKey { .. } | Self::WrongType { .. } => {
-                "`ffai inspect` lists the metadata; an older converter may have left this out"
+                "an older converter may have left this out: fetch or convert the model again"
             }
             Self::MissingTensor { near, .. } => {
-                return near
-                    .as_ref()
-                    .map(|near| format!("the file does have {}", Quoted(near)));
+                return near.as_ref().map(|near| format!("the file does have {}", Quoted(near)));
             }
             Self::UnsupportedType { .. } => {
-                "`ffai inspect` lists every tensor's type; Q8_0, Q4_0 and F16 files of the same \
-                 model usually exist"
+                "fetch another file of the same model: Q8_0, Q4_0 and F16 ones usually exist"
+            }
+            Self::Unused { .. } => {
+                "the model is of a variant that this build does not know, or its `block_count` is \
+                 too small"
+            }
+            Self::Shape { .. } | Self::Model { .. } => {
+                "the file is damaged or was converted wrongly: fetch or convert it again"
             }
             Self::Unsupported { hint, .. } => return hint.clone(),
-            Self::Io { .. } | Self::Shape { .. } | Self::Model { .. } => return None,
+            Self::Io { .. } => return None,
         };
         Some(text.to_owned())
     }
@@ -209,7 +238,7 @@ fn opening_hint(found: &[u8]) -> &'static str {
     if found.is_empty() {
         "the file is empty: fetch it again"
     } else if text.starts_with(b"version https") {
-        "this is a git-lfs pointer, not the model: run `git lfs pull`, or `ffai pull`"
+        "this is a git-lfs pointer, not the model: run `git lfs pull` where it came from"
     } else if text.starts_with(b"<!doctype") || text.starts_with(b"<html") {
         "this is a web page, not the model: the link needs `/resolve/` in place of `/blob/`, or \
          a login"
@@ -217,10 +246,7 @@ fn opening_hint(found: &[u8]) -> &'static str {
         "this looks like a safetensors file: convert it, or fetch a GGUF of the same model"
     } else if found.starts_with(b"PK\x03\x04") || found.starts_with(b"\x80\x02") {
         "this looks like a PyTorch checkpoint: convert it, or fetch a GGUF of the same model"
-    } else if [b"lmgg", b"tjgg", b"fmgg"]
-        .iter()
-        .any(|magic| found.starts_with(*magic))
-    {
+    } else if [b"lmgg", b"tjgg", b"fmgg"].iter().any(|magic| found.starts_with(*magic)) {
         "this is a ggml file from before GGUF: fetch a current version of the model"
     } else {
         "check that the path leads to the model itself"
@@ -237,13 +263,32 @@ impl fmt::Display for Quoted<'_> {
         write!(out, "`")?;
         for c in left.by_ref().take(LONGEST) {
             // Not for quotes: they are harmless in a terminal, and escaped ones are hard to read.
-            if c.is_control() {
-                write!(out, "{}", c.escape_default())?
-            } else {
-                write!(out, "{c}")?
-            }
+            if c.is_control() { write!(out, "{}", c.escape_default())? } else { write!(out, "{c}")? }
         }
         write!(out, "{}`", if left.next().is_some() { "…" } else { "" })
+    }
+}
+
+fn others(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => " and 1 other".to_owned(),
+        _ => format!(" and {count} others"),
+    }
+}
+
+struct Files<'a>(&'a [PathBuf]);
+
+impl fmt::Display for Files<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 8;
+        if self.0.is_empty() {
+            return write!(out, "none");
+        }
+        let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let names: Vec<String> = self.0.iter().take(MOST).map(name).collect();
+        let more = if self.0.len() > MOST { ", …" } else { "" };
+        write!(out, "{}: {}{more}", self.0.len(), names.join(", "))
     }
 }
 

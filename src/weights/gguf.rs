@@ -68,11 +68,7 @@ impl Gguf {
         // safety depends on: names and values are copied out, and all slices lie inside the map.
         let map = unsafe { Mmap::map(&file) }.map_err(|source| Error::io(path, source))?;
         let header = Header::parse(&map, path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            map,
-            header,
-        })
+        Ok(Self { path: path.to_owned(), map, header })
     }
 
     /// The path it was opened from.

@@ -3,8 +3,9 @@
 use super::format;
 use super::gguf::{Gguf, TensorInfo};
 use crate::Error;
-use crate::graph::{BufferRole, Executor, Format, Matrix, MatrixBlock, Slice};
+use crate::graph::{BufferId, BufferRole, Executor, Format, Matrix, MatrixBlock, Slice};
 use rayon::prelude::*;
+use std::collections::HashSet;
 
 /// Bytes of a file repacked at a time.
 const PIECE: usize = 8 << 20;
@@ -15,7 +16,9 @@ const IN_FLIGHT: u64 = 64 << 20;
 pub struct Loader<'a> {
     gguf: &'a Gguf,
     executor: &'a mut dyn Executor,
-    progress: &'a mut dyn FnMut(u64, u64),
+    /// Absent in a rehearsal, which touches neither the device nor the data.
+    progress: Option<&'a mut dyn FnMut(u64, u64)>,
+    used: HashSet<&'a str>,
     total: u64,
     done: u64,
     in_flight: u64,
@@ -38,8 +41,32 @@ struct Planned<'t> {
 impl<'a> Loader<'a> {
     /// `progress` is told bytes of the file that are done and bytes in all.
     pub fn new(gguf: &'a Gguf, executor: &'a mut dyn Executor, progress: &'a mut dyn FnMut(u64, u64)) -> Self {
+        Self { progress: Some(progress), ..Self::rehearsal(gguf, executor) }
+    }
+
+    /// A loader that only checks names, shapes and types and adds up what the device will hold: what is wrong with a file shows
+    /// before anything is allocated. What it yields must not be run.
+    pub fn rehearsal(gguf: &'a Gguf, executor: &'a mut dyn Executor) -> Self {
         let total = gguf.tensors().map(|tensor| tensor.bytes).sum();
-        Self { gguf, executor, progress, total, done: 0, in_flight: 0, resident: 0 }
+        Self { gguf, executor, progress: None, used: HashSet::new(), total, done: 0, in_flight: 0, resident: 0 }
+    }
+
+    fn allocate(&mut self, label: &str, bytes: u64) -> Result<BufferId, Error> {
+        self.resident += bytes;
+        match self.progress {
+            Some(_) => Ok(self.executor.allocate(label, BufferRole::Weights, bytes)?),
+            None => Ok(BufferId(u32::MAX)),
+        }
+    }
+
+    /// Refuses a file with tensors that nobody asked for: a bias that is left out makes a model wrong without a word.
+    pub fn expect_all_used(&self, family: &str) -> Result<(), Error> {
+        // Old converters stored these frequencies, which follow from the metadata.
+        let known = |name: &str| self.used.contains(name) || name.ends_with(".attn_rot_embd");
+        let mut unused = self.gguf.tensors().map(|tensor| &tensor.name).filter(|name| !known(name));
+        let Some(first) = unused.next().cloned() else { return Ok(()) };
+        let (file, family) = (self.gguf.path().to_owned(), family.to_owned());
+        Err(super::Error::Unused { file, family, count: 1 + unused.count(), first }.into())
     }
 
     /// The file.
@@ -57,33 +84,43 @@ impl<'a> Loader<'a> {
         self.gguf.find(name).is_some()
     }
 
-    fn shaped(&self, name: &str, dims: &[u64]) -> Result<&'a TensorInfo, Error> {
+    fn shaped(&mut self, name: &str, dims: &[u64]) -> Result<&'a TensorInfo, Error> {
         let tensor = self.gguf.tensor(name)?;
         // Trailing dimensions of one say nothing.
-        let found: Vec<u64> = tensor.dims.iter().copied().collect();
-        let used = found.iter().rposition(|&dim| dim != 1).map_or(1, |last| last + 1);
-        if found[..used] != *dims && found != dims {
+        let used = |dims: &[u64]| dims.iter().rposition(|&dim| dim != 1).map_or(1, |last| last + 1);
+        if tensor.dims[..used(&tensor.dims)] != dims[..used(dims)] {
             return Err(super::Error::Shape {
                 name: name.to_owned(),
                 expected: dims.to_vec(),
-                found,
+                found: tensor.dims.clone(),
                 file: self.gguf.path().to_owned(),
             }
             .into());
         }
+        self.used.insert(&tensor.name);
         Ok(tensor)
+    }
+
+    fn unsupported(&self, tensor: &TensorInfo, expected: String) -> Error {
+        let (name, kind) = (tensor.name.clone(), tensor.kind.name().to_owned());
+        super::Error::UnsupportedType { name, kind, expected, file: self.gguf.path().to_owned() }.into()
+    }
+
+    /// Numbers of a tensor that is stored as plain floats.
+    fn floats(&self, tensor: &TensorInfo) -> Result<Vec<f32>, Error> {
+        let data = self.gguf.data(tensor);
+        Ok(match tensor.kind.name() {
+            "F32" => data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+            "F16" => data.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+            "BF16" => data.chunks_exact(2).map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+            _ => return Err(self.unsupported(tensor, "F32, F16 or BF16, as a vector".to_owned())),
+        })
     }
 
     /// A vector of `len` numbers as f32, whatever the file stores.
     pub fn vector(&mut self, name: &str, len: u32) -> Result<Slice, Error> {
         let tensor = self.shaped(name, &[u64::from(len)])?;
-        let data = self.gguf.data(tensor);
-        let values: Vec<f32> = match tensor.kind.name() {
-            "F32" => data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-            "F16" => data.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-            "BF16" => data.chunks_exact(2).map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-            kind => return Err(unsupported(name, kind)),
-        };
+        let values = self.floats(tensor)?;
         self.advance(tensor.bytes);
         self.upload_vector(name, &values)
     }
@@ -91,28 +128,30 @@ impl<'a> Loader<'a> {
     /// A vector that was computed instead of read.
     pub fn upload_vector(&mut self, name: &str, values: &[f32]) -> Result<Slice, Error> {
         let bytes = values.len() as u64 * 4;
-        let buffer = self.executor.allocate(name, BufferRole::Weights, bytes)?;
-        self.executor.write(buffer, 0, bytemuck::cast_slice(values));
-        self.resident += bytes;
+        let buffer = self.allocate(name, bytes)?;
+        if self.progress.is_some() {
+            self.executor.write(buffer, 0, bytemuck::cast_slice(values));
+        }
         Ok(Slice { buffer, offset: 0, bytes })
     }
 
     /// The values of a small tensor, for computing with them on the CPU.
     pub fn values(&mut self, name: &str, len: u32) -> Result<Vec<f32>, Error> {
         let tensor = self.shaped(name, &[u64::from(len)])?;
-        if tensor.kind.name() != "F32" {
-            return Err(unsupported(name, tensor.kind.name()));
-        }
         self.advance(tensor.bytes);
-        let data = self.gguf.data(tensor);
-        Ok(data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+        self.floats(tensor)
     }
 
     /// Tensors `[rows, cols]` stacked into one matrix: neighbours of one format share a block as far as a binding reaches.
     pub fn matrix(&mut self, parts: &[(&str, u32)], cols: u32) -> Result<Matrix, Error> {
         if !(cols as usize).is_multiple_of(Format::BLOCK) {
             return Err(super::Error::Unsupported {
-                what: format!("weight `{}` with rows of {cols}: kernels work on blocks of {}", parts[0].0, Format::BLOCK),
+                what: format!(
+                    "weight `{}` of {} with rows of {cols} instead of a multiple of {}",
+                    parts[0].0,
+                    self.gguf.path().display(),
+                    Format::BLOCK
+                ),
                 hint: None,
             }
             .into());
@@ -122,11 +161,17 @@ impl<'a> Loader<'a> {
         for &(name, rows) in parts {
             let tensor = self.shaped(name, &[u64::from(cols), u64::from(rows)])?;
             let format = format::named(&tensor.kind.name().to_lowercase())
-                .ok_or_else(|| unsupported(name, tensor.kind.name()))?;
+                .ok_or_else(|| self.unsupported(tensor, known_formats()))?;
             let row_bytes = u64::from(cols) / Format::BLOCK as u64 * format.quant_bytes as u64;
             let most = limit / row_bytes / 64 * 64;
             if most == 0 {
-                return Err(unsupported(name, &format!("{} with rows of {cols}", tensor.kind.name())));
+                return Err(crate::graph::ExecuteError::TooLarge {
+                    what: format!("weight `{name}` with rows of {cols}"),
+                    needed: 64 * row_bytes,
+                    limit,
+                    device: self.executor.device().name,
+                }
+                .into());
             }
             let mut first = 0;
             while first < u64::from(rows) {
@@ -158,9 +203,10 @@ impl<'a> Loader<'a> {
         let scales_len = format.scales_len(count) as u64;
         let scales_at = quants_len.next_multiple_of(256);
         let label = &planned.segments[0].tensor.name;
-        let buffer = self.executor.allocate(label, BufferRole::Weights, scales_at + scales_len)?;
+        let buffer = self.allocate(label, scales_at + scales_len)?;
         let mut at = 0; // blocks written
-        for segment in &planned.segments {
+        let segments: &[Segment<'_>] = if self.progress.is_some() { &planned.segments } else { &[] };
+        for segment in segments {
             let data = self.gguf.data(segment.tensor);
             let row_bytes = per_row * format.file_bytes;
             let rows = &data[segment.first as usize * row_bytes..][..segment.rows as usize * row_bytes];
@@ -171,7 +217,7 @@ impl<'a> Loader<'a> {
                 let (quants, scales) = repack(format, file);
                 self.executor.write(buffer, format.quants_len(at) as u64, &quants);
                 if !scales.is_empty() {
-                        self.executor.write(buffer, scales_at + format.scales_len(at) as u64, &scales);
+                    self.executor.write(buffer, scales_at + format.scales_len(at) as u64, &scales);
                 }
                 at += blocks;
                 self.in_flight += (quants.len() + scales.len()) as u64;
@@ -184,13 +230,14 @@ impl<'a> Loader<'a> {
         }
         let quants = Slice { buffer, offset: 0, bytes: quants_len };
         let scales = if scales_len == 0 { quants } else { Slice { buffer, offset: scales_at, bytes: scales_len } };
-        self.resident += quants_len + scales_len;
         Ok(MatrixBlock { format, rows: planned.rows as u32, quants, scales })
     }
 
     fn advance(&mut self, bytes: u64) {
         self.done += bytes;
-        (self.progress)(self.done, self.total);
+        if let Some(progress) = &mut self.progress {
+            progress(self.done, self.total);
+        }
     }
 }
 
@@ -221,6 +268,7 @@ fn repack(format: &'static Format, file: &[u8]) -> (Vec<u8>, Vec<u8>) {
     (quants, scales)
 }
 
-fn unsupported(name: &str, kind: &str) -> Error {
-    super::Error::UnsupportedType { name: name.to_owned(), kind: kind.to_owned() }.into()
+fn known_formats() -> String {
+    let names: Vec<String> = format::FORMATS.iter().map(|format| format.name.to_uppercase()).collect();
+    format!("one of {}", names.join(", "))
 }

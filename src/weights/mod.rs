@@ -4,6 +4,8 @@ mod error;
 pub mod format;
 pub mod gguf;
 mod load;
+mod locate;
 
 pub use error::Error;
 pub use load::Loader;
+pub use locate::{default_model, locate};

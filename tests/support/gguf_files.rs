@@ -45,17 +45,8 @@ pub(crate) fn complete() -> GgufWriter {
         .key("a.i64", list(11, [-1, i64::MAX].map(Item::I64)))
         .key("a.f64", list(12, [2.5].map(Item::F64)))
         .key("a.empty", list(6, []))
-        .key(
-            "a.a",
-            list(
-                9,
-                [list(5, [1, 2].map(Item::I32)), list(8, [Item::Text("x")])],
-            ),
-        )
-        .key(
-            "a.a.a",
-            list(9, [list(9, [list(9, [list(0, [Item::U8(9)])])])]),
-        )
+        .key("a.a", list(9, [list(5, [1, 2].map(Item::I32)), list(8, [Item::Text("x")])]))
+        .key("a.a.a", list(9, [list(9, [list(9, [list(0, [Item::U8(9)])])])]))
         .tensor("token_embd.weight", &[32, 4], 8, vec![1; 136])
         .tensor("blk.0.attn_q.weight", &[64, 2, 3], 2, vec![2; 216])
         .tensor("blk.0.ffn_up.weight", &[256, 1, 1, 2], 14, vec![3; 420])

@@ -97,14 +97,7 @@ pub(crate) struct GgufWriter {
 
 impl GgufWriter {
     pub(crate) fn new() -> Self {
-        Self {
-            version: 3,
-            alignment: 32,
-            keys: Vec::new(),
-            tensors: Vec::new(),
-            key_count: None,
-            tensor_count: None,
-        }
+        Self { version: 3, alignment: 32, keys: Vec::new(), tensors: Vec::new(), key_count: None, tensor_count: None }
     }
 
     /// Adds a key. For an alignment other than 32, set the field too.
@@ -116,13 +109,7 @@ impl GgufWriter {
     /// Adds a tensor of `number`, ggml's number of its type. `dims` starts with the columns.
     pub(crate) fn tensor(mut self, name: &str, dims: &[u64], number: u32, data: Vec<u8>) -> Self {
         let (name, dims) = (name.to_owned(), dims.to_vec());
-        self.tensors.push(Tensor {
-            name,
-            dims,
-            number,
-            data,
-            offset: None,
-        });
+        self.tensors.push(Tensor { name, dims, number, data, offset: None });
         self
     }
 
@@ -130,16 +117,8 @@ impl GgufWriter {
     pub(crate) fn finish(&self) -> Vec<u8> {
         let mut out = b"GGUF".to_vec();
         out.extend(self.version.to_le_bytes());
-        out.extend(
-            self.tensor_count
-                .unwrap_or(self.tensors.len() as u64)
-                .to_le_bytes(),
-        );
-        out.extend(
-            self.key_count
-                .unwrap_or(self.keys.len() as u64)
-                .to_le_bytes(),
-        );
+        out.extend(self.tensor_count.unwrap_or(self.tensors.len() as u64).to_le_bytes());
+        out.extend(self.key_count.unwrap_or(self.keys.len() as u64).to_le_bytes());
         for (name, value) in &self.keys {
             text(&mut out, name);
             out.extend(value.number().to_le_bytes());

@@ -8,7 +8,7 @@ use half::f16;
 const POISON: u32 = 0xFFC0_DEAD;
 
 /// What a case leaves in the places it checks.
-pub fn run(executor: &mut dyn Executor, case: &Case) -> Vec<Vec<u8>> {
+pub(crate) fn run(executor: &mut dyn Executor, case: &Case) -> Vec<Vec<u8>> {
     let buffers: Vec<_> = case
         .buffers
         .iter()
@@ -30,7 +30,8 @@ pub fn run(executor: &mut dyn Executor, case: &Case) -> Vec<Vec<u8>> {
     for (tensor, bytes) in &case.inputs {
         executor.write_tensor(prepared, *tensor, bytes);
     }
-    let tensors: Vec<Operand> = case.checks.iter().map(|check| check.0).filter(|o| matches!(o, Operand::Tensor(_))).collect();
+    let tensors: Vec<Operand> =
+        case.checks.iter().map(|check| check.0).filter(|o| matches!(o, Operand::Tensor(_))).collect();
     let ticket = executor.submit(prepared, &tensors).unwrap();
     let all = executor.wait(ticket).unwrap();
     let mut rest = all.as_slice();
@@ -53,7 +54,13 @@ pub fn run(executor: &mut dyn Executor, case: &Case) -> Vec<Vec<u8>> {
 }
 
 /// Panics unless `got` agrees with `want` in everything the case checks.
-pub fn compare(name: &str, case: &Case, got: &[Vec<u8>], want: &[Vec<u8>], tolerance: Tolerance) -> Result<f64, String> {
+pub(crate) fn compare(
+    name: &str,
+    case: &Case,
+    got: &[Vec<u8>],
+    want: &[Vec<u8>],
+    tolerance: Tolerance,
+) -> Result<f64, String> {
     let mut largest: f64 = 0.0;
     for (index, (_, element)) in case.checks.iter().enumerate() {
         let (got, want) = (&got[index], &want[index]);
@@ -101,6 +108,6 @@ fn floats(bytes: &[u8], element: Element) -> Vec<f32> {
 }
 
 /// The reference for every case.
-pub fn twin(case: &Case) -> Vec<Vec<u8>> {
+pub(crate) fn twin(case: &Case) -> Vec<Vec<u8>> {
     run(&mut ffai::cpu::Cpu::new(None), case)
 }

@@ -1,1 +1,55 @@
-fn main() {}
+//! `tools`: small programs that measure and check what `ffai` does, one file per subcommand.
+
+mod common;
+mod detokenize;
+mod failure;
+mod generate_ids;
+mod kernels_doc;
+mod logits;
+mod npy;
+mod tokenize;
+
+use clap::{Parser, Subcommand};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Tools that measure and check what ffai does
+#[derive(Debug, Parser)]
+#[command(name = "tools", version, max_term_width = 120)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print the token ids of a text as a JSON list
+    Tokenize(tokenize::Arguments),
+    /// Print the text of token ids
+    Detokenize(detokenize::Arguments),
+    /// Write logits as a numpy file: float32 [positions, vocab]
+    Logits(logits::Arguments),
+    /// Continue token ids greedily and print ids and top-2 gaps as JSON
+    GenerateIds(generate_ids::Arguments),
+    /// Print the content of docs/kernels.md
+    KernelsDoc,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match &arguments.command {
+        Command::Tokenize(arguments) => tokenize::run(arguments),
+        Command::Detokenize(arguments) => detokenize::run(arguments),
+        Command::Logits(arguments) => logits::run(arguments),
+        Command::GenerateIds(arguments) => generate_ids::run(arguments),
+        Command::KernelsDoc => common::print(kernels_doc::page()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to tell when this fails; panicking would not help.
+            let _ = failure.explain(&mut std::io::stderr().lock()).and_then(|()| std::io::stderr().flush());
+            ExitCode::from(failure.status)
+        }
+    }
+}

@@ -30,9 +30,7 @@ impl<'a> Cursor<'a> {
     /// The next `count` bytes. `what` names them should they be missing: format arguments, because
     /// they cost nothing until they are printed.
     pub(super) fn take(&mut self, count: u64, what: Arguments<'_>) -> Result<&'a [u8], Error> {
-        let end = usize::try_from(count)
-            .ok()
-            .and_then(|count| self.at.checked_add(count));
+        let end = usize::try_from(count).ok().and_then(|count| self.at.checked_add(count));
         let taken = end.and_then(|end| self.bytes.get(self.at..end));
         let taken = taken.ok_or_else(|| Error::Truncated {
             file: self.file.to_owned(),

@@ -70,21 +70,9 @@ impl Header {
         let tensors: Vec<TensorInfo> = rows.into_iter().map(|row| row.info).collect();
         let by_name = Names::index(&tensors, name).map_err(|Twice { first, second }| {
             let name = tensors[first].name.clone();
-            Error::Duplicate {
-                file: file.to_owned(),
-                what: "tensor",
-                name,
-                first,
-                second,
-            }
+            Error::Duplicate { file: file.to_owned(), what: "tensor", name, first, second }
         })?;
-        Ok(Self {
-            version,
-            metadata,
-            data_offset,
-            tensors,
-            by_name,
-        })
+        Ok(Self { version, metadata, data_offset, tensors, by_name })
     }
 
     /// All tensors in file order.
@@ -105,10 +93,7 @@ fn name(tensor: &TensorInfo) -> &str {
 fn read_version(bytes: &[u8], from: &mut Cursor<'_>) -> Result<u32, Error> {
     if !bytes.starts_with(MAGIC) {
         let found = bytes[..bytes.len().min(OPENING_BYTES)].to_vec();
-        return Err(Error::NotGguf {
-            path: from.file.to_owned(),
-            found,
-        });
+        return Err(Error::NotGguf { path: from.file.to_owned(), found });
     }
     from.take(MAGIC.len() as u64, format_args!("magic"))?;
     let version = from.u32(format_args!("version"))?;
@@ -118,10 +103,7 @@ fn read_version(bytes: &[u8], from: &mut Cursor<'_>) -> Result<u32, Error> {
         // The magic is bytes and the same in either order, so the version is what tells. Any
         // small number in the upper half is one from a big-endian machine.
         swapped if swapped != 0 && swapped & 0xffff == 0 => Err(Error::BigEndian { file: file() }),
-        found => Err(Error::Version {
-            file: file(),
-            found,
-        }),
+        found => Err(Error::Version { file: file(), found }),
     }
 }
 
@@ -150,9 +132,7 @@ fn read_keys(from: &mut Cursor<'_>, count: u64) -> Result<(Vec<(String, Value)>,
 }
 
 fn alignment(from: &Cursor<'_>, metadata: &Metadata, at: u64) -> Result<u64, Error> {
-    let alignment = metadata
-        .opt_u64(ALIGNMENT_KEY)?
-        .unwrap_or(DEFAULT_ALIGNMENT);
+    let alignment = metadata.opt_u64(ALIGNMENT_KEY)?.unwrap_or(DEFAULT_ALIGNMENT);
     if !alignment.is_power_of_two() || alignment > MOST_ALIGNMENT {
         let expected = format!("a power of two up to {MOST_ALIGNMENT}");
         return Err(from.malformed(at, Quoted(ALIGNMENT_KEY), expected, alignment));

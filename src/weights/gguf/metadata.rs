@@ -40,33 +40,19 @@ impl Metadata {
     pub fn new(file: &Path, entries: Vec<(String, Value)>) -> Result<Self, Error> {
         let by_key = Names::index(&entries, key).map_err(|Twice { first, second }| {
             let name = entries[first].0.clone();
-            Error::Duplicate {
-                file: file.to_owned(),
-                what: "metadata key",
-                name,
-                first,
-                second,
-            }
+            Error::Duplicate { file: file.to_owned(), what: "metadata key", name, first, second }
         })?;
-        Ok(Self {
-            file: file.to_owned(),
-            entries,
-            by_key,
-        })
+        Ok(Self { file: file.to_owned(), entries, by_key })
     }
 
     /// All pairs in file order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
-        self.entries
-            .iter()
-            .map(|(key, value)| (key.as_str(), value))
+        self.entries.iter().map(|(key, value)| (key.as_str(), value))
     }
 
     /// The value of `key`, whatever its type.
     pub fn get(&self, wanted: &str) -> Option<&Value> {
-        self.by_key
-            .find(&self.entries, key, wanted)
-            .map(|(_, value)| value)
+        self.by_key.find(&self.entries, key, wanted).map(|(_, value)| value)
     }
 
     required! {
@@ -83,16 +69,12 @@ impl Metadata {
 
     /// As [`Self::u32`], but `None` without the key.
     pub fn opt_u32(&self, key: &str) -> Result<Option<u32>, Error> {
-        self.read(key, "an unsigned 32-bit integer", |value| {
-            value.integer()?.try_into().ok()
-        })
+        self.read(key, "an unsigned 32-bit integer", |value| value.integer()?.try_into().ok())
     }
 
     /// As [`Self::u64`], but `None` without the key.
     pub fn opt_u64(&self, key: &str) -> Result<Option<u64>, Error> {
-        self.read(key, "an unsigned integer", |value| {
-            value.integer()?.try_into().ok()
-        })
+        self.read(key, "an unsigned integer", |value| value.integer()?.try_into().ok())
     }
 
     /// As [`Self::f32`], but `None` without the key.
@@ -174,10 +156,7 @@ impl Metadata {
     }
 
     fn missing(&self, key: &str) -> Error {
-        Error::MissingKey {
-            key: key.to_owned(),
-            file: self.file.clone(),
-        }
+        Error::MissingKey { key: key.to_owned(), file: self.file.clone() }
     }
 }
 

@@ -27,16 +27,8 @@ impl Names {
     }
 
     /// The entry of `items`, the list that was indexed, whose name is `wanted`.
-    pub(super) fn find<'a, T>(
-        &self,
-        items: &'a [T],
-        name: impl Fn(&T) -> &str,
-        wanted: &str,
-    ) -> Option<&'a T> {
-        let at = self
-            .0
-            .binary_search_by(|&at| name(&items[at as usize]).cmp(wanted))
-            .ok()?;
+    pub(super) fn find<'a, T>(&self, items: &'a [T], name: impl Fn(&T) -> &str, wanted: &str) -> Option<&'a T> {
+        let at = self.0.binary_search_by(|&at| name(&items[at as usize]).cmp(wanted)).ok()?;
         items.get(self.0[at] as usize)
     }
 }
@@ -84,10 +76,7 @@ mod tests {
     fn only_a_plausible_typo_is_suggested() {
         let names = ["output_norm.weight", "token_embd.weight"];
         let near = |wanted| nearest(wanted, names.iter().copied());
-        assert_eq!(
-            near("token_embed.weight").as_deref(),
-            Some("token_embd.weight")
-        );
+        assert_eq!(near("token_embed.weight").as_deref(), Some("token_embd.weight"));
         assert_eq!(near("blk.0.ffn_gate.weight"), None);
     }
 }

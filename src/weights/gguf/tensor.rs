@@ -67,30 +67,15 @@ impl Row {
         }
         let at = from.at();
         let number = from.u32(format_args!("type of tensor {what}"))?;
-        let kind = TensorType::from_number(number).ok_or_else(|| {
-            from.malformed(
-                at,
-                format!("type of tensor {what}"),
-                "a type that ggml defines",
-                number,
-            )
-        })?;
+        let kind = TensorType::from_number(number)
+            .ok_or_else(|| from.malformed(at, format!("type of tensor {what}"), "a type that ggml defines", number))?;
         let bytes = data_bytes(&dims, kind).map_err(|expected| {
             let field = format!("shape of {kind} tensor {what}");
             from.malformed(dims_at, field, expected, format!("{dims:?}"))
         })?;
         let at = from.at();
         let offset = from.u64(format_args!("offset of tensor {what}"))?;
-        Ok(Self {
-            info: TensorInfo {
-                name: name.to_owned(),
-                kind,
-                dims,
-                offset,
-                bytes,
-            },
-            at,
-        })
+        Ok(Self { info: TensorInfo { name: name.to_owned(), kind, dims, offset, bytes }, at })
     }
 
     /// Turns the offset into one from the start of the file, if the data it leads to is there.
@@ -101,12 +86,7 @@ impl Row {
         data_offset: u64,
         alignment: u64,
     ) -> Result<(), Error> {
-        let TensorInfo {
-            name,
-            offset,
-            bytes,
-            ..
-        } = &mut self.info;
+        let TensorInfo { name, offset, bytes, .. } = &mut self.info;
         let what = Quoted(name);
         if !offset.is_multiple_of(alignment) {
             let expected = format!("a multiple of {alignment}");
@@ -137,14 +117,9 @@ fn data_bytes(dims: &[u64], kind: TensorType) -> Result<u64, String> {
         return Err("no dimension of zero".to_owned());
     }
     if !dims[0].is_multiple_of(kind.block_elements()) {
-        return Err(format!(
-            "rows of a multiple of {} elements",
-            kind.block_elements()
-        ));
+        return Err(format!("rows of a multiple of {} elements", kind.block_elements()));
     }
-    let elements = dims
-        .iter()
-        .try_fold(1_u64, |product, dim| product.checked_mul(*dim));
+    let elements = dims.iter().try_fold(1_u64, |product, dim| product.checked_mul(*dim));
     elements
         .and_then(|elements| (elements / kind.block_elements()).checked_mul(kind.block_bytes()))
         .ok_or_else(|| "a size that fits 64 bits".to_owned())
@@ -161,12 +136,7 @@ pub(super) fn refuse_overlaps(from: &Cursor<'_>, rows: &[Row]) -> Result<(), Err
         if after.offset < end {
             let what = format!("offset of {}", Quoted(&after.name));
             let expected = format!("byte {end} or later, where {} ends", Quoted(&before.name));
-            return Err(from.malformed(
-                pair[1].at,
-                what,
-                expected,
-                format!("byte {}", after.offset),
-            ));
+            return Err(from.malformed(pair[1].at, what, expected, format!("byte {}", after.offset)));
         }
     }
     Ok(())

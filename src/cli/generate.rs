@@ -1,0 +1,185 @@
+//! `ffai generate`: continues a prompt.
+
+use super::device::{self, DeviceChoice};
+use super::ending::Ending;
+use super::generate_arguments::{BackendChoice, GenerateArguments};
+use super::interrupt;
+use super::output::Output;
+use super::{prompt, report};
+use ffai::generate::{
+    Backend, Engine, Event, FinishReason, Generation, OpenOptions, Request, SamplingOptions, Session, open,
+};
+use ffai::gpu::AdapterChoice;
+use ffai::text::{Bos, EncodeOptions, Special, Tokenizer};
+use ffai::weights;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Instant;
+
+pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
+    if arguments.device == Some(DeviceChoice::List) {
+        return device::list(&mut Output::plain());
+    }
+    let (model, prompt) = arguments.plain()?;
+    let sampling = arguments.sampling()?;
+    let options = open_options(&arguments)?;
+    let model = choose(model)?;
+    let prompt = prompt::read(prompt, arguments.prompt_file.as_deref())?;
+    let mut output = Output::new(arguments.json, arguments.quiet);
+    interrupt::watch();
+
+    let (mut engine, tokenizer) = load(&arguments, &model, &options, sampling, &mut output)?;
+    let ids = tokenizer.encode(&prompt, EncodeOptions { special: Special::Parse, bos: Bos::AsModel })?;
+    let context = engine.context() as usize;
+    if ids.len() >= context {
+        return Err(ffai::Error::PromptTooLong { found: ids.len(), context }.into());
+    }
+    if arguments.verbose && !arguments.quiet {
+        explain(&mut engine, &tokenizer, &ids, sampling, &mut output)?;
+    }
+    let request = Request {
+        prompt: ids,
+        max_tokens: arguments.max_tokens,
+        sampling,
+        stop: arguments.stop.clone(),
+        ignore_eos: arguments.ignore_eos,
+    };
+    let generation = if arguments.json {
+        let generation = generate(&mut engine, &tokenizer, &request, None)?;
+        let model = model.path.display().to_string();
+        output.text(&report::json(&model, &engine.device(), &request.prompt, &generation))?;
+        generation
+    } else {
+        output.note("---")?;
+        output.prompt(&prompt)?;
+        let streamed = (!arguments.no_stream).then_some(&mut output);
+        let generation = generate(&mut engine, &tokenizer, &request, streamed)?;
+        if arguments.no_stream {
+            output.text(&generation.text)?;
+        }
+        output.end_text()?;
+        output.note("---")?;
+        generation
+    };
+    let interrupted = generation.finish_reason == FinishReason::Cancelled;
+    output.note(&report::summary(&generation.stats))?;
+    if arguments.stats || (interrupted && !arguments.json) {
+        output.note(&report::stats(&generation.stats))?;
+    }
+    if interrupted { Err(Ending::Interrupted) } else { Ok(()) }
+}
+
+/// The model to run, and how it came to be chosen where the user did not name it here.
+struct Chosen {
+    path: PathBuf,
+    why: &'static str,
+}
+
+fn choose(named: Option<String>) -> Result<Chosen, Ending> {
+    if let Some(model) = named {
+        let path = weights::locate(&model).map_err(|error| match error {
+            weights::Error::NotFound { .. } if model.contains(char::is_whitespace) => Ending::failed(
+                error.to_string(),
+                Some("a single plain argument is the model: give a prompt alone with --prompt".to_owned()),
+            ),
+            error => error.into(),
+        })?;
+        return Ok(Chosen { path, why: "" });
+    }
+    if let Some(model) = std::env::var_os("FFAI_MODEL").filter(|model| !model.is_empty()) {
+        return Ok(Chosen { path: weights::locate(&model.to_string_lossy())?, why: " (FFAI_MODEL)" });
+    }
+    let path = weights::default_model().unwrap_or_default();
+    if path.is_file() {
+        return Ok(Chosen { path, why: " (the default model)" });
+    }
+    let message = format!("no model was named, and the default one is not at {}", path.display());
+    Err(Ending::failed(message, Some("give one with --model, or run tools/quickstart.sh, which fetches it".to_owned())))
+}
+
+fn open_options(arguments: &GenerateArguments) -> Result<OpenOptions, Ending> {
+    let backend = match arguments.backend {
+        BackendChoice::Auto | BackendChoice::Gpu => Backend::Gpu,
+        BackendChoice::Cpu if arguments.device.is_some() => {
+            let message = "--device chooses a GPU, and --backend cpu uses none".to_owned();
+            return Err(Ending::usage(message, Some("leave one of them out".to_owned())));
+        }
+        BackendChoice::Cpu => Backend::Cpu,
+    };
+    let adapter = match &arguments.device {
+        Some(DeviceChoice::Use(adapter)) => adapter.clone(),
+        _ => AdapterChoice::Best,
+    };
+    Ok(OpenOptions {
+        backend,
+        adapter,
+        checked: arguments.checked,
+        context: arguments.ctx.0,
+        kv: arguments.kv_cache.element(),
+        memory_budget: arguments.memory_budget,
+    })
+}
+
+/// Opens the model and compiles what a run needs, so that the first token does not wait for compilers.
+fn load(
+    arguments: &GenerateArguments,
+    model: &Chosen,
+    options: &OpenOptions,
+    sampling: SamplingOptions,
+    output: &mut Output,
+) -> Result<(Engine, Tokenizer), Ending> {
+    let version = env!("CARGO_PKG_VERSION");
+    output.note(&format!("ffai {version} — loading {}…{}", model.path.display(), model.why))?;
+    let started = Instant::now();
+    let bar = output.progress();
+    let opened = open(&model.path, options, &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    let (mut engine, tokenizer) = opened?;
+    if !arguments.no_prewarm {
+        engine.prewarm(sampling.parts())?;
+    }
+    output.aside(&report::device(&engine.device()));
+    output.note(&format!("loaded in {:.2}s", started.elapsed().as_secs_f64()))?;
+    Ok((engine, tokenizer))
+}
+
+/// What `--verbose` shows: the ids of the prompt, and what the model would say next.
+fn explain(
+    engine: &mut Engine,
+    tokenizer: &Tokenizer,
+    ids: &[u32],
+    sampling: SamplingOptions,
+    output: &mut Output,
+) -> Result<(), Ending> {
+    output.note(&format!("seed: {}", sampling.seed))?;
+    output.note(&format!("prompt ids: {ids:?}"))?;
+    // In a sequence of its own, so that the run to come is the one that would be without looking.
+    let (Some(sequence), Some(last)) = (engine.open(), ids.len().checked_sub(1)) else { return Ok(()) };
+    let logits = engine.logits(sequence, ids, &[last])?;
+    engine.close(sequence);
+    output.note(&report::next_tokens(tokenizer, &logits[0]))
+}
+
+/// Runs the request; text is written to `to` as it is made.
+fn generate(
+    engine: &mut Engine,
+    tokenizer: &Tokenizer,
+    request: &Request,
+    mut to: Option<&mut Output>,
+) -> Result<Generation, Ending> {
+    let Some(mut session) = Session::new(engine, tokenizer) else {
+        panic!("a fresh engine has no place for a sequence")
+    };
+    let mut written = Ok(());
+    interrupt::hold();
+    let generation = session.generate(request, &mut |event| {
+        if let (Event::Token { text, .. } | Event::Tail { text }, Some(output), Ok(())) = (event, &mut to, &written) {
+            written = output.text(text);
+        }
+        if written.is_err() || interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    written.and(Ok(generation?))
+}

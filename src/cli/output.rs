@@ -1,0 +1,169 @@
+//! What goes to standard output and what to standard error.
+//!
+//! A terminal gets text and notes in the order they come. Elsewhere standard output carries the text alone, so that it can
+//! be piped on, and notes go to standard error. `println!` is not used: it panics where a pipe is closed.
+
+use super::ending::Ending;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{self, IsTerminal as _, Write};
+
+/// Where notes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notes {
+    /// Between the text, as people read them.
+    WithText,
+    /// Apart from it.
+    Apart,
+    /// Nowhere.
+    Nowhere,
+}
+
+/// Text and notes on their ways.
+pub(crate) struct Output {
+    text: Box<dyn Write>,
+    apart: Box<dyn Write>,
+    notes: Notes,
+    terminal: bool,
+    /// Whether the text's last line is complete.
+    line_ended: bool,
+}
+
+impl Output {
+    /// For a run that generates: `json` and `quiet` as asked for.
+    pub(crate) fn new(json: bool, quiet: bool) -> Self {
+        let terminal = io::stdout().is_terminal();
+        let notes = match (quiet, terminal && !json) {
+            (true, _) => Notes::Nowhere,
+            (false, true) => Notes::WithText,
+            (false, false) => Notes::Apart,
+        };
+        Self::to(Box::new(io::stdout()), Box::new(io::stderr()), notes, terminal)
+    }
+
+    /// For a command that prints one thing.
+    pub(crate) fn plain() -> Self {
+        Self::to(Box::new(io::stdout()), Box::new(io::stderr()), Notes::Apart, false)
+    }
+
+    fn to(text: Box<dyn Write>, apart: Box<dyn Write>, notes: Notes, terminal: bool) -> Self {
+        Self { text, apart, notes, terminal, line_ended: true }
+    }
+
+    /// Text that was asked for; visible at once.
+    pub(crate) fn text(&mut self, text: &str) -> Result<(), Ending> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.line_ended = text.ends_with('\n');
+        self.text.write_all(text.as_bytes()).and_then(|()| self.text.flush()).map_err(|error| Ending::write(&error))
+    }
+
+    /// The prompt in front of the text.
+    pub(crate) fn prompt(&mut self, prompt: &str) -> Result<(), Ending> {
+        match self.notes {
+            Notes::WithText => self.text(prompt),
+            Notes::Apart => self.note(prompt),
+            Notes::Nowhere => Ok(()),
+        }
+    }
+
+    /// Completes the text's last line on a terminal; elsewhere the text stays as it was generated.
+    pub(crate) fn end_text(&mut self) -> Result<(), Ending> {
+        if self.terminal && !self.line_ended { self.text("\n") } else { Ok(()) }
+    }
+
+    /// One or several lines about the run.
+    pub(crate) fn note(&mut self, lines: &str) -> Result<(), Ending> {
+        match self.notes {
+            Notes::WithText => self.text(&format!("{lines}\n")),
+            Notes::Apart => {
+                self.aside(lines);
+                Ok(())
+            }
+            Notes::Nowhere => Ok(()),
+        }
+    }
+
+    /// One or several lines for standard error, wherever other notes go.
+    pub(crate) fn aside(&mut self, lines: &str) {
+        if self.notes != Notes::Nowhere {
+            // The run does not depend on whether somebody reads these.
+            let _ = writeln!(self.apart, "{lines}");
+        }
+    }
+
+    /// A bar on standard error that tells how much is loaded; invisible where that is no terminal.
+    pub(crate) fn progress(&self) -> ProgressBar {
+        if self.notes == Notes::Nowhere || !io::stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::new(0);
+        let style = ProgressStyle::with_template("{bar:32} {bytes}/{total_bytes} ({bytes_per_sec})");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn run(notes: Notes, terminal: bool) -> (String, String) {
+        let (text, apart) = (Shared::default(), Shared::default());
+        let mut output = Output::to(Box::new(text.clone()), Box::new(apart.clone()), notes, terminal);
+        output.note("---").unwrap();
+        output.prompt("Once").unwrap();
+        output.text(" upon").unwrap();
+        output.text(" a time").unwrap();
+        output.end_text().unwrap();
+        output.note("---").unwrap();
+        let read = |shared: Shared| String::from_utf8(shared.0.lock().unwrap().clone()).unwrap();
+        (read(text), read(apart))
+    }
+
+    #[test]
+    fn a_terminal_gets_everything_in_order() {
+        assert_eq!(run(Notes::WithText, true), ("---\nOnce upon a time\n---\n".to_owned(), String::new()));
+    }
+
+    #[test]
+    fn a_pipe_gets_the_text_alone() {
+        assert_eq!(run(Notes::Apart, false), (" upon a time".to_owned(), "---\nOnce\n---\n".to_owned()));
+    }
+
+    #[test]
+    fn quiet_leaves_the_text_alone() {
+        assert_eq!(run(Notes::Nowhere, false), (" upon a time".to_owned(), String::new()));
+        assert_eq!(run(Notes::Nowhere, true), (" upon a time\n".to_owned(), String::new()));
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut output = Output::to(Box::new(Closed), Box::new(Closed), Notes::Apart, false);
+        assert!(output.note("nobody reads this").is_ok());
+        assert_eq!(output.text("nor this").unwrap_err().status(), 0);
+    }
+}

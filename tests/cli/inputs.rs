@@ -1,0 +1,69 @@
+//! Where model and prompt come from.
+
+use crate::{TINY, command, fails, ffai, json, real_model, scratch, text, tiny};
+use std::io::Write as _;
+use std::process::{Output, Stdio};
+
+#[test]
+fn a_model_that_is_not_there_says_how_to_get_one() {
+    fails(
+        &ffai(&["no/such/model.gguf", "hi"]),
+        1,
+        &["no model at no/such/model.gguf", "hint: ", "tools/quickstart.sh"],
+    );
+    fails(&ffai(&["-m", "org/repo", "-p", "hi"]), 1, &["org/repo", "Hugging Face", "hint: "]);
+    fails(&ffai(&["Once upon a time"]), 1, &["no model at Once upon a time", "give a prompt alone with --prompt"]);
+    let empty = scratch("empty");
+    let name = empty.display().to_string();
+    fails(&ffai(&[&name, "hi"]), 1, &["expected one GGUF file in it, found none", "hint: "]);
+    let nothing = command(&["-p", "hi"]).env("XDG_CACHE_HOME", &empty).env("HOME", &empty).output().unwrap();
+    fails(&nothing, 1, &["no model was named", "SmolLM2-135M-Instruct.Q4_1.gguf", "tools/quickstart.sh"]);
+}
+
+#[test]
+fn a_folder_or_the_environment_can_name_the_model() {
+    let folder = scratch("folder");
+    std::fs::copy(TINY, folder.join("only.gguf")).unwrap();
+    let name = folder.display().to_string();
+    let run = ["-p", "hi", "--backend", "cpu", "--max-tokens", "2"];
+    let by_folder = ffai(&[&["-m", &name], run.as_slice()].concat());
+    assert!(text(&by_folder.stderr).contains("only.gguf…\n"), "{}", text(&by_folder.stderr));
+    let by_environment = command(&run).env("FFAI_MODEL", &name).output().unwrap();
+    assert!(text(&by_environment.stderr).lines().next().unwrap().ends_with("only.gguf… (FFAI_MODEL)"));
+    std::fs::copy(TINY, folder.join("second.gguf")).unwrap();
+    fails(&ffai(&[&name, "hi"]), 1, &["found 2: only.gguf, second.gguf", "hint: "]);
+}
+
+#[test]
+fn a_prompt_that_cannot_run_is_refused() {
+    fails(&tiny(&["--prompt", ""]), 1, &["the prompt is empty", "hint: "]);
+    fails(&tiny(&[]), 1, &["the prompt is empty"]);
+    fails(&tiny(&["--prompt-file", "no/such/file"]), 1, &["no/such/file"]);
+    fails(&tiny(&["--prompt", "many words", "--ctx", "3"]), 1, &["but the context holds 3", "hint: "]);
+    fails(&tiny(&["--prompt", "x", "--prompt-file", "y"]), 2, &["--prompt-file"]);
+}
+
+#[test]
+fn the_prompt_comes_from_where_it_is() {
+    let run = ["--max-tokens", "1", "--temperature", "0", "--json"];
+    let ids = |output: &Output| json(output)["prompt_ids"].clone();
+    let given = ids(&tiny(&[run.as_slice(), &["-p", "hello"]].concat()));
+    assert_eq!(given, ids(&tiny(&[run.as_slice(), &["hello"]].concat())));
+    assert_eq!(given, ids(&ffai(&[&[TINY, "hello", "--backend", "cpu"], run.as_slice()].concat())));
+    let file = scratch("prompt").join("prompt.txt");
+    std::fs::write(&file, "hello\n").unwrap();
+    assert_eq!(given, ids(&tiny(&[run.as_slice(), &["--prompt-file", &file.display().to_string()]].concat())));
+    let mut child =
+        command(&[&["-m", TINY, "--backend", "cpu"], run.as_slice()].concat()).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"hello\n").unwrap();
+    assert_eq!(given, ids(&child.wait_with_output().unwrap()));
+}
+
+#[test]
+fn a_model_beyond_the_budget_is_refused_with_the_sum() {
+    let Some(model) = real_model() else { return };
+    let run = ["-m", &model, "-p", "hi", "--backend", "cpu"];
+    let refused = ["92.1 MiB", "in use", "the budget is 10.0 MiB", "hint: "];
+    fails(&ffai(&[run.as_slice(), &["--memory-budget", "10MiB"]].concat()), 1, &refused);
+    fails(&command(&run).env("FFAI_MEMORY_BUDGET", "10MiB").output().unwrap(), 1, &refused);
+}

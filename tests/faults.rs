@@ -1,0 +1,175 @@
+//! Plants faults in shaders and demands that the parity cases find each of them.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails here says where")]
+
+#[path = "support/parity.rs"]
+mod support;
+
+use ffai::gpu::{Gpu, GpuOptions};
+use ffai::graph::{Cases, Executor};
+use ffai::kernels::CATALOGUE;
+use ffai::weights::format::FORMATS;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Kernel, what is wrong, the text that is replaced and what replaces it (the first occurrence).
+const FAULTS: &[(&str, &str, &str, &str)] = &[
+    ("rms_norm", "dropped eps", "f32(VECTORS)) + EPS", "f32(VECTORS))"),
+    ("rms_norm", "gain of the next column", "gain[i]", "gain[(i + 1u) % VECTORS]"),
+    (
+        "rms_norm",
+        "skipped last vector",
+        "i < VECTORS; i += lanes) {\n            let v",
+        "i < VECTORS - 1u; i += lanes) {\n            let v",
+    ),
+    ("rms_norm", "stray first row", "row < rows", "row < rows - 1u"),
+    ("matvec", "dropped eps", " + EPS", ""),
+    ("matvec", "skipped last block", "block < BLOCKS; block += lanes", "block < BLOCKS - 1u; block += lanes"),
+    ("matvec", "lane that starts late", "var block = lane;", "var block = lane + 1u;"),
+    ("matvec", "off-by-one tail", "if row < ROWS {", "if row < ROWS - 1u {"),
+    (
+        "matvec",
+        "uninitialized accumulator",
+        "var acc_a: array<vec4<f32>, WIDTH>;",
+        "var acc_a: array<vec4<f32>, WIDTH>;\n        acc_a[0] = vec4<f32>(y[0]);",
+    ),
+    ("matvec", "gain left out", "a3 *= gain[g + 3u];", ""),
+    ("matvec", "gate and up swapped", "silu(value) * (second * scale)", "value * silu(second * scale)"),
+    ("matvec", "residual of another row", "residual[at]", "residual[at + 1u]"),
+    ("matvec", "column of the first", "(column * BLOCKS + block)", "block"),
+    ("matvec", "row repeated", "min(row + 5u, ROWS - 1u)", "min(row + 4u, ROWS - 1u)"),
+    ("matvec", "squares of half a block", "s = fma(a7, a7, s);", ""),
+    ("matvec", "first row of the block ignored", "column * STRIDE + FIRST + row", "column * STRIDE + row"),
+    ("matvec", "q4: wrong nibble", "0xF00u, 0xF0000u, 0xF000000u", "0xF00u, 0xF0000u, 0xF00000u"),
+    ("matvec", "q4: high nibble not shifted back", "word >> 28u", "word >> 24u"),
+    ("matvec", "q4_0: offset of 7", "-8.0 * d", "-7.0 * d"),
+    (
+        "matvec",
+        "q4_1: swapped scale and minimum",
+        "let d = pair.x;\n    let m = pair.y;\n    return Raw(low",
+        "let d = pair.y;\n    let m = pair.x;\n    return Raw(low",
+    ),
+    (
+        "matvec",
+        "q4_0: scale of the neighbour",
+        "(block % 2u * 16u)).x;\n    let m = -8.0",
+        "(0u)).x;\n    let m = -8.0",
+    ),
+    ("matvec", "q5_0: fifth bits of the neighbour", "scales[pair + block % 2u]", "scales[pair]"),
+    ("matvec", "q5: fifth bit lost", "nibbles | bits", "nibbles"),
+    ("matvec", "q5: fifth bits of other weights", "five(q.y, fifth, 4u, 20u)", "five(q.y, fifth, 4u, 16u)"),
+    ("matvec", "q8_0: unsigned", "unpack4xI8", "unpack4xU8"),
+    ("matvec", "bf16: halves swapped", "low << 16u, low & 0xFFFF0000u", "low & 0xFFFF0000u, low << 16u"),
+    ("matvec", "f16: order of words", "widen(a.x, a.y)", "widen(a.y, a.x)"),
+    ("matvec", "f32: vector repeated", "bitcast<vec4<f32>>(quants[at + 5u])", "bitcast<vec4<f32>>(quants[at + 4u])"),
+    ("matmul", "skipped last block", "block < BLOCKS; block++", "block < BLOCKS - 1u; block++"),
+    (
+        "matmul",
+        "uninitialized accumulator",
+        "var a: array<vec4<f32>, 8>;",
+        "var a: array<vec4<f32>, 8>;\n    a[0] = vec4<f32>(y[0]);",
+    ),
+    ("matmul", "off-by-one tail of tokens", "token < tokens() && row < ROWS", "token + 1u < tokens() && row < ROWS"),
+    ("matmul", "off-by-one tail of rows", "token < tokens() && row < ROWS", "token < tokens() && row + 1u < ROWS"),
+    ("matmul", "residual lost", "value + residual[at]", "value"),
+    ("matmul", "q4: low scale for high nibbles", "let high = HIGH * raw.d;", "let high = LOW * raw.d;"),
+    ("matmul", "minimum lost", "let m = vec4<f32>(raw.m);", "let m = vec4<f32>(0.0);"),
+    ("embed", "first row of the block ignored", "(token - FIRST) * BLOCKS", "token * BLOCKS"),
+    ("embed", "token past the block", "token - FIRST >= ROWS", "token - FIRST >= ROWS - 1u"),
+    ("rope_store", "wrong rotary pair", "b = pair + ROTARY / 2u;", "b = pair + HEAD_DIM / 2u - 1u;"),
+    ("rope_store", "pairs of the other kind", "rotated && !INTERLEAVED", "rotated && INTERLEAVED"),
+    ("rope_store", "turned the other way", "first * t.x - second * t.y", "first * t.x + second * t.y"),
+    ("rope_store", "values rotated too", "rotated && head < HEADS + KV_HEADS", "rotated"),
+    ("rope_store", "whole head rotated", "2u * pair < ROTARY", "2u * pair < HEAD_DIM"),
+    ("rope_store", "page of the next token", "row.y / PAGE]", "(row.y + 1u) / PAGE]"),
+    ("rope_store", "no range reduction", "r = fma(-turns, 0.0019350051879882812, r);", ""),
+    ("rope_store", "sequence ignored", "pages[row.z * MAX_PAGES", "pages[0u * MAX_PAGES"),
+    ("attend_decode", "wrong KV head", "page * KV_HEADS + kv_head)", "page * KV_HEADS)"),
+    (
+        "attend_decode",
+        "missing barrier after the scores",
+        "        }\n    }\n    workgroupBarrier();\n\n    // The last",
+        "        }\n    }\n\n    // The last",
+    ),
+    ("attend_decode", "last key unseen", "row.y + 1u - first", "row.y - first"),
+    ("attend_decode", "scale lost", "dots[g].z * SCALE", "dots[g].z"),
+    ("attend_decode", "key repeated", "min(quad + 2u, count - 1u)", "min(quad + 1u, count - 1u)"),
+    ("attend_decode", "keys of a lane lost", "let lanes = subgroupAdd(1u);", "let lanes = 16u;"),
+    ("attend_decode", "split not told apart", "first + key, kv_head) + vector", "key, kv_head) + vector"),
+    ("attend_reduce", "maximum of the first split", "peak = max(peak, peaks[head * SPLITS + s].x);", ""),
+    ("attend_reduce", "dead splits counted", "let splits = row.y / SPLIT + 1u;", "let splits = SPLITS;"),
+    ("attend_reduce", "sum unweighted", "part.y * weight", "part.y"),
+    ("attend_prefill", "wrong KV head", "let kv_head = head / GROUP;", "let kv_head = head % (HEADS / GROUP);"),
+    ("attend_prefill", "mask off by one", "key + 16 <= limit", "key + 16 < limit"),
+    ("attend_prefill", "no mask", "key <= limit", "key <= limit + 1000"),
+    ("attend_prefill", "old keys not faded", "acc[4u * i + 1u] * fades[4u * four_rows + 1u]", "acc[4u * i + 1u]"),
+    ("attend_prefill", "sum not faded", "sums[thread] * fade", "sums[thread]"),
+    (
+        "attend_prefill",
+        "missing barrier before the softmax",
+        "key + 48 <= limit);\n        workgroupBarrier();",
+        "key + 48 <= limit);",
+    ),
+    ("attend_prefill", "scale lost", "s2 * SCALE", "s2"),
+    ("silu_mul", "gate without its sigmoid", "gate / (1.0 + exp(-gate))", "gate"),
+    ("silu_mul", "up of the next row", "x[at + COLS]", "x[(at + COLS + 1u) % arrayLength(&x)]"),
+    ("gather_rows", "row instead of its pick", "picks[id.x / VECTORS]", "(id.x / VECTORS)"),
+    ("sample_scan", "repetition multiplied", "select(s.repetition, s.inverse_repetition, score > 0.0)", "s.repetition"),
+    ("sample_scan", "presence of prompt tokens", "if times != 0u {", "if count != 0u {"),
+    ("sample_scan", "frequency once", "s.frequency * f32(times)", "s.frequency"),
+    ("sample_scan", "temperature lost", "score *= scale;", ""),
+    ("sample_scan", "later of equals", "if score > top {", "if score >= top {"),
+    (
+        "sample_best",
+        "later of equals",
+        "tops[i];\n        if other.x > winner.x || (other.x == winner.x && other.y < winner.y)",
+        "tops[i];\n        if other.x >= winner.x",
+    ),
+    ("sample_best", "position stays", "row.y + 1u", "row.y"),
+    ("sample_best", "missing barrier", "    workgroupBarrier();\n    if thread != 0u", "    if thread != 0u"),
+    ("sample_histogram", "prefix ignored", "k >> ((32u - 8u * PASS) & 31u) != prefix", "false"),
+    ("sample_histogram", "top-k ignored", "k < threshold ||", "false ||"),
+    ("sample_narrow", "one bin too far", "counts[bin] >= state.wanted", "counts[bin] > state.wanted"),
+    ("sample_narrow", "histogram not cleared", "bins[base + i] = 0u;", ""),
+    ("sample_narrow", "top-k's mass forgotten", "!AFTER_TOP_K", "AFTER_TOP_K"),
+    ("sample_mass", "floor ignored", "score >= lowest && ", ""),
+    ("sample_mass", "threshold counted as mass", "if k > threshold {", "if k >= threshold {"),
+    ("sample_draw", "counter ignored", "random(s.seed, position)", "random(s.seed, 0u)"),
+    ("sample_draw", "seed's high word ignored", "vec2<u32>(counter, seed.y)", "vec2<u32>(counter, 0u)"),
+    ("sample_draw", "ties not counted", "ties -= 1u;", ""),
+];
+
+/// Whether some case of the kernel shows the fault. Panics where the fault has no place in the source.
+fn found(kernel: &str, from: &'static str, to: &'static str) -> bool {
+    let mut gpu = Gpu::open(&GpuOptions { checked: true, ..GpuOptions::default() }).unwrap();
+    let kernel = CATALOGUE.iter().find(|k| k.name == kernel).unwrap();
+    let planted = Arc::new(AtomicBool::new(false));
+    let (name, flag) = (kernel.name, planted.clone());
+    gpu.set_source_hook(Box::new(move |compiled, source| {
+        if compiled != name || !source.contains(from) {
+            return source;
+        }
+        flag.store(true, Ordering::Relaxed);
+        source.replacen(from, to, 1)
+    }));
+    let mut cases = Cases::new(gpu.target(), FORMATS, 0x5EED, false);
+    (kernel.cases)(&mut cases);
+    let caught = cases.cases.iter().any(|case| {
+        let want = support::twin(case);
+        let got = support::run(&mut gpu, case);
+        support::compare(kernel.name, case, &got, &want, kernel.tolerance).is_err()
+    });
+    assert!(planted.load(Ordering::Relaxed), "{name}: `{from}` is in no source");
+    caught
+}
+
+#[test]
+fn every_planted_fault_is_found() {
+    let survivors: Vec<String> = FAULTS
+        .iter()
+        .filter(|(kernel, _, from, to)| !found(kernel, from, to))
+        .map(|(kernel, fault, ..)| format!("{kernel}: {fault}"))
+        .collect();
+    assert!(survivors.is_empty(), "faults that no parity case finds:\n{}", survivors.join("\n"));
+    println!("{} faults planted and found", FAULTS.len());
+}

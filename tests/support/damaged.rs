@@ -1,0 +1,106 @@
+//! The tiny golden model, taken apart so that it can be put together wrongly.
+
+use crate::gguf_writer::{GgufWriter, Item, Tensor};
+use ffai::weights::gguf::{Array, Gguf, Value};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The file that everything here starts from.
+pub(crate) fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/llama/llama2.gguf")
+}
+
+/// The golden model as a file to be.
+pub(crate) fn model() -> GgufWriter {
+    let gguf = Gguf::open(&golden()).unwrap();
+    let mut writer = GgufWriter::new();
+    for (key, value) in gguf.metadata().iter() {
+        writer = writer.key(key, item(value));
+    }
+    for tensor in gguf.tensors() {
+        writer = writer.tensor(&tensor.name, &tensor.dims, tensor.kind.number(), gguf.data(tensor).to_vec());
+    }
+    writer
+}
+
+impl GgufWriter {
+    /// Replaces the value of a key, or adds it.
+    pub(crate) fn with(mut self, key: &str, value: Item) -> Self {
+        match self.keys.iter_mut().find(|(name, _)| name == key) {
+            Some((_, old)) => *old = value,
+            None => self.keys.push((key.to_owned(), value)),
+        }
+        self
+    }
+
+    /// Drops a key.
+    pub(crate) fn without(mut self, key: &str) -> Self {
+        self.keys.retain(|(name, _)| name != key);
+        self
+    }
+
+    /// Changes a tensor.
+    pub(crate) fn change(mut self, name: &str, change: impl FnOnce(&mut Tensor)) -> Self {
+        change(self.tensors.iter_mut().find(|tensor| tensor.name == name).unwrap());
+        self
+    }
+
+    /// Gives a tensor another shape, with as many zeros as it takes in F32.
+    pub(crate) fn shape(self, name: &str, dims: &[u64]) -> Self {
+        self.change(name, |tensor| {
+            tensor.dims = dims.to_vec();
+            tensor.data = vec![0; dims.iter().product::<u64>() as usize * 4];
+        })
+    }
+
+    /// Drops a tensor.
+    pub(crate) fn lose(mut self, name: &str) -> Self {
+        self.tensors.retain(|tensor| tensor.name != name);
+        self
+    }
+}
+
+fn item(value: &Value) -> Item {
+    match value {
+        Value::U8(value) => Item::U8(*value),
+        Value::I8(value) => Item::I8(*value),
+        Value::U16(value) => Item::U16(*value),
+        Value::I16(value) => Item::I16(*value),
+        Value::U32(value) => Item::U32(*value),
+        Value::I32(value) => Item::I32(*value),
+        Value::F32(value) => Item::F32(*value),
+        Value::U64(value) => Item::U64(*value),
+        Value::I64(value) => Item::I64(*value),
+        Value::F64(value) => Item::F64(*value),
+        Value::Bool(value) => Item::Bool(*value),
+        Value::String(value) => text(value),
+        Value::Array(Array::String(values)) => Item::List(8, values.iter().map(|value| text(value)).collect()),
+        Value::Array(Array::F32(values)) => Item::List(6, values.iter().copied().map(Item::F32).collect()),
+        Value::Array(Array::I32(values)) => Item::List(5, values.iter().copied().map(Item::I32).collect()),
+        other => panic!("the golden file has no {other:?}"),
+    }
+}
+
+/// A test program ends before its strings matter.
+fn text(text: &str) -> Item {
+    Item::Text(Box::leak(text.to_owned().into_boxed_str()))
+}
+
+/// A file that goes away with its owner.
+pub(crate) struct Temporary(pub(crate) PathBuf);
+
+impl Temporary {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("ffai-{}-{}.gguf", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

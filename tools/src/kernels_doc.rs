@@ -1,0 +1,75 @@
+//! `tools kernels-doc`: the page of kernels and weight formats, from their declarations.
+
+use ffai::graph::{Access, Format, Kernel};
+use ffai::kernels::CATALOGUE;
+use ffai::weights::format::FORMATS;
+use std::fmt::Write as _;
+
+const INTRODUCTION: &str = "\
+# Kernels
+
+Made by `cargo run -p tools -- kernels-doc > docs/kernels.md` from the declarations in `src/kernels/` and
+`src/weights/format/`; do not edit. What each word of a declaration means, and how to add one, stands in
+[adding-a-kernel.md](adding-a-kernel.md).
+
+Bindings are in the order of their slots: `weight` is only read and never an activation, `in` is read, `out` is written
+without being read, `in-out` is changed in place. Tolerances are the largest error against the CPU twin: NMSE is
+Σ(got − want)² / Σ want², and the worst element is relative to the root mean square of the result.
+
+";
+
+/// The whole page.
+pub(crate) fn page() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    // Writing into a String cannot fail.
+    let _ = write!(page, "| kernel | what it does | bindings | NMSE | worst element |\n|---|---|---|--:|--:|\n");
+    for kernel in CATALOGUE {
+        page.push_str(&kernel_row(kernel));
+    }
+    let _ = write!(
+        page,
+        "\n## Weight formats\n\n\
+         A block is {} weights. On the device a matrix is a plane of quants and, for formats that have one, a plane of\n\
+         scales; together they take as many bytes as the blocks of the file.\n\n\
+         | format | bytes per block in the file | on the device: quants + scales | bits per weight |\n|---|--:|--:|--:|\n",
+        Format::BLOCK
+    );
+    for format in FORMATS {
+        page.push_str(&format_row(format));
+    }
+    page
+}
+
+fn kernel_row(kernel: &Kernel) -> String {
+    let access = |access| match access {
+        Access::Weight => "weight",
+        Access::Input => "in",
+        Access::Output => "out",
+        Access::Update => "in-out",
+    };
+    let bindings: Vec<String> =
+        kernel.bindings.iter().map(|binding| format!("`{}` {}", binding.name, access(binding.access))).collect();
+    let about = kernel.about.replace('|', "\\|");
+    let number = |value: f64| if value == 0.0 { "0".to_owned() } else { format!("{value:e}") };
+    let (nmse, worst) = (number(kernel.tolerance.nmse), number(kernel.tolerance.worst));
+    format!("| `{}` | {about} | {} | {nmse} | {worst} |\n", kernel.name, bindings.join(", "))
+}
+
+fn format_row(format: &Format) -> String {
+    let scales = format.scale_pair_bytes as f64 / 2.0;
+    let bits = (format.quant_bytes as f64 + scales) * 8.0 / Format::BLOCK as f64;
+    format!("| `{}` | {} | {} + {scales} | {bits} |\n", format.name, format.file_bytes, format.quant_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kernel_and_format_has_a_row() {
+        let page = page();
+        for name in CATALOGUE.iter().map(|kernel| kernel.name).chain(FORMATS.iter().map(|format| format.name)) {
+            assert_eq!(page.matches(&format!("\n| `{name}` |")).count(), 1, "{name}");
+        }
+    }
+}
