@@ -1,5 +1,9 @@
 //! A model that cannot run is refused with one clear error: what, expected, found, where, and what to do next.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails here says where")]
+
+#[path = "support/changes.rs"]
+mod changes;
 #[path = "support/damaged.rs"]
 mod damaged;
 #[path = "support/gguf_writer.rs"]
@@ -124,6 +128,7 @@ fn hyperparameters_that_do_not_fit_are_named() {
     number("attention.head_count", 0, &["query heads", "found 0"]);
     number("attention.head_count", 5, &["query heads", "found 5 and 2"]);
     number("attention.head_count", u32::MAX, &["query heads", "4294967295"]);
+    number("attention.head_count", 130, &["query heads per key head", "at most 64, found 65"]);
     number("attention.head_count_kv", 0, &["key heads", "4 and 0"]);
     number("attention.head_count_kv", 3, &["key heads", "4 and 3"]);
     for head_dim in [0, 2, 15, 260, u32::MAX] {
@@ -202,8 +207,9 @@ fn a_model_that_does_not_fit_the_memory_budget_is_refused_with_the_sum() {
     for backend in [Backend::Cpu, Backend::Gpu] {
         let budget = |bytes| OpenOptions { memory_budget: Some(bytes), ..on(backend) };
         refused_with(&model(), &budget(100 << 10), &["the weights of", "the budget is 0.1 MiB", "smaller --ctx"]);
-        // Room for the weights, with what alignment adds, but not for the cache.
-        let error = open(&golden(), &budget(weights + (24 << 10))).map(drop).unwrap_err();
+        // Room for the weights, with what alignment adds, but not for the cache of the context that is asked for.
+        let scarce = OpenOptions { context: Some(256), ..budget(weights + (24 << 10)) };
+        let error = open(&golden(), &scarce).map(drop).unwrap_err();
         let message = message(&error);
         assert!(message.contains("of layer") && message.contains("the budget is"), "{message}");
     }
@@ -216,7 +222,7 @@ fn a_cache_that_outgrows_the_memory_budget_ends_one_text_and_no_more() {
         let (mut engine, tokenizer) = open(&file.0, &on(backend)).unwrap();
         generate(&mut engine, &tokenizer, &[5; 600], 1).unwrap();
         let budget = engine.memory().allocated + (64 << 10);
-        let options = OpenOptions { memory_budget: Some(budget), ..on(backend) };
+        let options = OpenOptions { memory_budget: Some(budget), context: Some(4096), ..on(backend) };
         let (mut engine, tokenizer) = open(&file.0, &options).unwrap();
         let error = generate(&mut engine, &tokenizer, &[5; 3000], 1).unwrap_err();
         assert!(matches!(error, Error::Device(ExecuteError::OutOfMemory { .. })), "{error}");

@@ -11,8 +11,12 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 fn open(model: &str, kv: Element) -> (Engine, Tokenizer) {
+    open_in_chunks(model, kv, ffai::generate::CHUNK)
+}
+
+fn open_in_chunks(model: &str, kv: Element, chunk: usize) -> (Engine, Tokenizer) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/llama").join(model);
-    let options = OpenOptions { backend: Backend::Gpu, kv, context: None, ..OpenOptions::default() };
+    let options = OpenOptions { backend: Backend::Gpu, kv, chunk, ..OpenOptions::default() };
     ffai::generate::open(&path, &options, &mut |_, _| {}).unwrap()
 }
 
@@ -224,6 +228,35 @@ fn a_cancelled_run_leaves_the_session_usable() {
     assert_eq!(cancelled.finish_reason, FinishReason::Cancelled);
     assert_eq!(cancelled.ids, want[..cancelled.ids.len()]);
     assert_eq!(generate(&mut session, &prompt, SamplingOptions::greedy(), 20), want);
+}
+
+/// A long prompt can be given up between its chunks; what has run of it is kept.
+#[test]
+fn a_long_prompt_can_be_cancelled() {
+    let (mut engine, tokenizer) = open_in_chunks("llama2.gguf", Element::F16, 16);
+    let prompt = tokens(60, 12);
+    let mut session = Session::new(&mut engine, &tokenizer).unwrap();
+    let request = Request { prompt, max_tokens: 4, sampling: SamplingOptions::greedy(), stop: Vec::new(), ignore_eos: true };
+    let cancelled = session
+        .generate(&request, &mut |event| match event {
+            Event::Prefilling { done: 32, .. } => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })
+        .unwrap();
+    assert_eq!((cancelled.finish_reason, cancelled.ids.len()), (FinishReason::Cancelled, 0));
+    let mut ran = 0;
+    let after = session
+        .generate(&request, &mut |event| {
+            if let Event::Prefilled { tokens, .. } = event {
+                ran = tokens;
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!((ran, after.ids.len()), (28, 4));
+    let (mut engine, tokenizer) = open("llama2.gguf", Element::F16);
+    let mut fresh = Session::new(&mut engine, &tokenizer).unwrap();
+    assert_eq!(fresh.generate(&request, &mut |_| ControlFlow::Continue(())).unwrap().ids, after.ids);
 }
 
 #[test]

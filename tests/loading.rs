@@ -1,5 +1,7 @@
 //! What loading the real model costs.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails here says where")]
+
 #[path = "support/model.rs"]
 mod model;
 

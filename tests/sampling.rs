@@ -1,5 +1,7 @@
 //! Choosing tokens on the GPU: against the kernels' twins, against plain f64 arithmetic, and against chance.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails here says where")]
+
 #[path = "support/sampler.rs"]
 mod sampler;
 #[path = "support/sampler_reference.rs"]

@@ -7,10 +7,11 @@ mod model;
 #[path = "support/npy.rs"]
 mod npy;
 
-use ffai::generate::{Backend, Engine, OpenOptions, SamplingOptions};
+use ffai::generate::{Backend, Engine, OpenOptions, Request, SamplingOptions, Session};
 use ffai::graph::Element;
 use ffai::measure::difference;
 use serde_json::Value;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 fn golden(name: &str) -> std::path::PathBuf {
@@ -19,6 +20,30 @@ fn golden(name: &str) -> std::path::PathBuf {
 
 fn reference() -> Value {
     serde_json::from_slice(&std::fs::read(golden("greedy_f32.json")).unwrap()).unwrap()
+}
+
+/// What the file holds of each tensor that a step reads is what the step reads.
+#[test]
+fn a_steady_step_reads_the_weights_once() {
+    let Some(path) = model::smollm2() else { return };
+    let bytes: u64 = ffai::weights::gguf::Gguf::open(&path).unwrap().tensors().map(|tensor| tensor.bytes).sum();
+    let options = OpenOptions { context: Some(1024), ..OpenOptions::default() };
+    let (mut engine, tokenizer) = ffai::generate::open(&path, &options, &mut |_, _| {}).unwrap();
+    let layers = u64::from(engine.model().config().layers);
+    let request = Request {
+        prompt: ids(&reference()["teacher_forced"]["ids"]),
+        max_tokens: 16,
+        sampling: SamplingOptions::greedy(),
+        stop: Vec::new(),
+        ignore_eos: true,
+    };
+    let mut session = Session::new(&mut engine, &tokenizer).unwrap();
+    let step = session.generate(&request, &mut |_| ControlFlow::Continue(())).unwrap().step.unwrap();
+    println!("{step:?}, tensors of {bytes} bytes");
+    assert!(step.weight_bytes.abs_diff(bytes) <= bytes / 50, "{step:?}, tensors of {bytes} bytes");
+    assert!(step.dispatches <= 9 * layers + 10, "{step:?}");
+    assert_eq!((step.passes, step.submits, step.readback_bytes), (1, 1, 4), "{step:?}");
+    assert!(step.syncs <= 1, "{step:?}");
 }
 
 fn ids(value: &Value) -> Vec<u32> {

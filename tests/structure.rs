@@ -31,6 +31,8 @@ const DOORS: &[(&str, &str, &str)] = &[
     ("src/text/vocabulary.rs", "weights", "reads the vocabulary out of a checkpoint's metadata"),
     ("src/generate/open.rs", "gpu", "chooses the executor; behind it there is only `dyn Executor`"),
     ("src/generate/open.rs", "cpu", "chooses the executor; behind it there is only `dyn Executor`"),
+    ("src/graph/tests.rs", "kernels", "unit tests record real ops; no other build has this arrow"),
+    ("src/graph/tests.rs", "weights", "unit tests go through every format; no other build has this arrow"),
 ];
 
 /// Files longer than [`LINES`], each with its reason.

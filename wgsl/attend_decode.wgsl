@@ -1,22 +1,22 @@
 // Attention of single rows over their sequence's pages, split over the keys.
 //
 // A workgroup owns one KV head of one row and SPLIT neighbouring keys; the GROUP query heads that share the KV head share it, so
-// keys and values are read once. Scores stay in workgroup memory. With SPLITS == 1 the result is normalised here, else
-// attend_reduce joins the parts. Where a split begins depends on nothing but its number, so neighbours in a batch change nothing.
+// keys and values are read once. Scores stay in workgroup memory. Where nothing is SHARED the result is normalised here,
+// else attend_reduce joins the parts. Where a split begins depends on nothing but its number, so neighbours in a batch change nothing.
 @group(0) @binding(0) var<storage, read_write> rows: array<vec4<u32>>;   // token, position, sequence of each row
 @group(0) @binding(1) var<storage, read> pages: array<u32>;              // [sequences, MAX_PAGES]
 @group(0) @binding(2) var<storage, read_write> q: array<vec4<f32>>;      // [tokens, KV_HEADS GROUP, HEAD_DIM]
 @group(0) @binding(3) var<storage, read_write> keys: array<vec2<u32>>;    // [pages, KV_HEADS, PAGE, HEAD_DIM]
 @group(0) @binding(4) var<storage, read_write> values: array<vec2<u32>>;  // as keys
-@group(0) @binding(5) var<storage, read_write> parts: array<vec4<f32>>;  // [tokens, KV_HEADS GROUP, SPLITS, HEAD_DIM]
-@group(0) @binding(6) var<storage, read_write> peaks: array<vec2<f32>>;  // [tokens, KV_HEADS GROUP, SPLITS]: maximum, sum
+@group(0) @binding(5) var<storage, read_write> parts: array<vec4<f32>>;  // [tokens, KV_HEADS GROUP, splits, HEAD_DIM]
+@group(0) @binding(6) var<storage, read_write> peaks: array<vec2<f32>>;  // [tokens, KV_HEADS GROUP, splits]: maximum, sum
 
 const VECTORS: u32 = HEAD_DIM / 4u;
-const WORKGROUP: u32 = VECTORS * STREAMS;
+const WORKERS: u32 = VECTORS * STREAMS; // threads with a part of the values; the others fill the last subgroup
 
 var<workgroup> scores: array<f32, GROUP * SPLIT>;
 var<workgroup> sums: array<vec2<f32>, GROUP>;
-var<workgroup> partial: array<vec4<f32>, WORKGROUP * GROUP>;
+var<workgroup> partial: array<vec4<f32>, WORKERS * GROUP>;
 
 // Where the vectors of key `position` begin.
 fn place(sequence: u32, position: u32, kv_head: u32) -> u32 {
@@ -31,6 +31,7 @@ fn total(v: vec4<f32>) -> f32 {
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
     @builtin(subgroup_id) subgroup: u32,
     @builtin(num_subgroups) subgroups: u32,
@@ -73,7 +74,7 @@ fn main(
     }
     workgroupBarrier();
 
-    // The last subgroup of a workgroup may be partly empty: its lanes are counted, not assumed.
+    // Workgroups are whole subgroups of the size that was probed; where a driver varies it, lanes are counted.
     let lanes = subgroupAdd(1u);
     for (var g = subgroup; g < GROUP; g += subgroups) {
         var peak = -3.4e38;
@@ -97,26 +98,28 @@ fn main(
     let vector = thread % VECTORS;
     let stream = thread / VECTORS;
     var acc: array<vec4<f32>, GROUP>;
-    for (var key = stream; key < count; key += STREAMS) {
+    for (var key = stream; key < count && stream < STREAMS; key += STREAMS) {
         let v = value_at(place(row.z, first + key, kv_head) + vector);
         for (var g = 0u; g < GROUP; g++) {
             acc[g] = fma(vec4<f32>(scores[g * SPLIT + key]), v, acc[g]);
         }
     }
-    for (var g = 0u; g < GROUP; g++) {
-        partial[g * WORKGROUP + thread] = acc[g];
+    if stream < STREAMS {
+        for (var g = 0u; g < GROUP; g++) {
+            partial[g * WORKERS + thread] = acc[g];
+        }
     }
     workgroupBarrier();
 
     for (var item = thread; item < GROUP * VECTORS; item += WORKGROUP) {
         let g = item / VECTORS;
         let v = item % VECTORS;
-        var total = partial[g * WORKGROUP + v];
+        var total = partial[g * WORKERS + v];
         for (var s = 1u; s < STREAMS; s++) {
-            total += partial[g * WORKGROUP + s * VECTORS + v];
+            total += partial[g * WORKERS + s * VECTORS + v];
         }
-        let at = (head + g) * SPLITS + split;
-        if SPLITS == 1u {
+        let at = (head + g) * groups.y + split;
+        if !SHARED {
             total = total / sums[g].y;
         } else if v == 0u {
             peaks[at] = sums[g];

@@ -7,8 +7,9 @@
 @group(0) @binding(3) var<storage, read_write> x: array<vec4<f32>>;   // [tokens, 32 BLOCKS]
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let row = id.x / BLOCKS;
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let index = id.y * groups.x * 64u + id.x;
+    let row = index / BLOCKS;
     if row >= arrayLength(&rows) {
         return;
     }
@@ -16,9 +17,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if token < FIRST || token - FIRST >= ROWS {
         return;
     }
-    let block = id.x % BLOCKS;
+    let block = index % BLOCKS;
     let w = dequantize(unpack((token - FIRST) * BLOCKS + block));
-    let at = id.x * 8u;
+    let at = index * 8u;
     x[at] = w.q0;
     x[at + 1u] = w.q1;
     x[at + 2u] = w.q2;

@@ -11,12 +11,13 @@
 @group(0) @binding(6) var<storage, read_write> values: array<KV>;       // as keys
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let index = id.y * groups.x * 64u + id.x;
     let half_dim = HEAD_DIM / 2u;
     let heads = HEADS + 2u * KV_HEADS;
-    let pair = id.x % half_dim;
-    let head = id.x / half_dim % heads;
-    let token = id.x / (half_dim * heads);
+    let pair = index % half_dim;
+    let head = index / half_dim % heads;
+    let token = index / (half_dim * heads);
     if token >= arrayLength(&rows) {
         return;
     }

@@ -3,7 +3,7 @@
 // PASS 0 to 3 looks at bits 31-24 down to 7-0 of the keys whose higher bits equal the prefix. Only tokens kept so far count.
 @group(0) @binding(0) var<storage, read_write> scores: array<f32>;            // [outputs, VOCAB]
 @group(0) @binding(1) var<storage, read_write> selections: array<Selection>;  // [outputs]
-@group(0) @binding(2) var<storage, read_write> bins: array<atomic<u32>>;      // [outputs, 3, 256]: tokens, mass by halves
+@group(0) @binding(2) var<storage, read_write> bins: array<atomic<u32>>;      // [outputs, 3, 256]: tokens, mass low, mass high
 
 var<workgroup> local_bins: array<atomic<u32>, 768>;
 
@@ -37,10 +37,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     workgroupBarrier();
-    for (var i = thread; i < 768u; i += 64u) {
-        let value = atomicLoad(&local_bins[i]);
-        if value != 0u {
-            atomicAdd(&bins[output * 768u + i], value);
+    for (var bin = thread; bin < 256u; bin += 64u) {
+        let count = atomicLoad(&local_bins[bin]);
+        if count == 0u {
+            continue;
+        }
+        let at = output * 768u + bin;
+        atomicAdd(&bins[at], count);
+        if MASS {
+            // Halves of a chunk's masses fit a word; those of a vocabulary need 64 bits, and carry.
+            let m = join(atomicLoad(&local_bins[256u + bin]), atomicLoad(&local_bins[512u + bin]));
+            let before = atomicAdd(&bins[at + 256u], m.x);
+            atomicAdd(&bins[at + 512u], m.y + select(0u, 1u, before + m.x < before));
         }
     }
 }

@@ -5,11 +5,22 @@
 @group(0) @binding(0) var<storage, read> settings: array<Settings>;           // [sequences]
 @group(0) @binding(1) var<storage, read> targets: array<u32>;                 // [outputs]: the row that gets the token
 @group(0) @binding(2) var<storage, read_write> rows: array<vec4<u32>>;        // token, position, sequence of each row
-@group(0) @binding(3) var<storage, read_write> bins: array<u32>;              // [outputs, 3, 256]: tokens, mass by halves
+@group(0) @binding(3) var<storage, read_write> bins: array<u32>;              // [outputs, 3, 256]: tokens, mass low, mass high
 @group(0) @binding(4) var<storage, read_write> selections: array<Selection>;  // [outputs]
 
 var<workgroup> counts: array<u32, 256>;
 var<workgroup> masses: array<vec2<u32>, 256>;
+
+// a / b, rounded down, for results below 2^31; all ones where b is 0.
+fn quotient(a: vec2<u32>, b: u32) -> u32 {
+    var q = 0u;
+    for (var bit = 1u << 30u; bit > 0u; bit >>= 1u) {
+        if !below(a, product(q | bit, b)) {
+            q |= bit;
+        }
+    }
+    return q;
+}
 
 fn narrow(output: u32, s: Settings) {
     var state = selections[output];
@@ -52,22 +63,14 @@ fn narrow(output: u32, s: Settings) {
     state.prefix = (state.prefix << 8u) | bin;
     if PASS == 3u {
         state.threshold = state.prefix;
+        // All tokens on the threshold weigh the same: as many are kept as it takes.
+        let each = quotient(masses[bin], counts[bin]);
         if BY_MASS {
-            // All tokens on the threshold weigh the same: as many as it takes to reach the goal.
-            let each = masses[bin].x / max(counts[bin], 1u);
-            if masses[bin].y == 0u && each > 0u {
-                let needed = (state.goal.x + each - 1u) / each;
-                state.ties = min(max(needed, 1u), counts[bin]);
-            } else {
-                state.ties = counts[bin];
-            }
+            let needed = quotient(add(state.goal, vec2<u32>(max(each, 1u) - 1u, 0u)), each);
+            state.ties = clamp(needed, 1u, counts[bin]);
         } else {
             state.ties = min(state.wanted, counts[bin]);
-            var each = vec2<u32>(0u);
-            if masses[bin].y == 0u {
-                each.x = masses[bin].x / max(counts[bin], 1u);
-            }
-            state.above = add(state.above, product(each.x, state.ties));
+            state.above = add(state.above, product(each, state.ties));
         }
     }
     selections[output] = state;
@@ -79,7 +82,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let base = output * 768u;
     for (var i = thread; i < 256u; i += 64u) {
         counts[i] = bins[base + i];
-        masses[i] = join(bins[base + 256u + i], bins[base + 512u + i]);
+        masses[i] = vec2<u32>(bins[base + 256u + i], bins[base + 512u + i]);
         bins[base + i] = 0u;
         bins[base + 256u + i] = 0u;
         bins[base + 512u + i] = 0u;

@@ -117,6 +117,7 @@ fn open_options(arguments: &GenerateArguments) -> Result<OpenOptions, Ending> {
         context: arguments.ctx.0,
         kv: arguments.kv_cache.element(),
         memory_budget: arguments.memory_budget,
+        ..OpenOptions::default()
     })
 }
 

@@ -10,10 +10,11 @@ use crate::kernels::attend_decode::SPLIT;
 use crate::kernels::sampling::{Sampling, Settings};
 use crate::measure::Gauge;
 use crate::model::Model;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// Tokens of a prompt that run at once.
-pub(super) const CHUNK: usize = 512;
+/// Tokens of a prompt that run at once, unless said otherwise.
+pub const CHUNK: usize = 512;
 
 /// Bytes of logits that one plan may leave: half of what the smallest binding holds.
 const LOGIT_BYTES: usize = 64 << 20;
@@ -25,6 +26,8 @@ pub struct EngineOptions {
     pub context: u32,
     /// What keys and values are stored as.
     pub kv: Element,
+    /// Tokens of a prompt that run at once; at least 1.
+    pub chunk: usize,
 }
 
 /// Buffers that change with every step.
@@ -65,6 +68,7 @@ pub struct Engine {
     plans: Plans,
     buffers: StepBuffers,
     settings: [Settings; MAX_SEQUENCES as usize],
+    chunk: usize,
     /// The batch as its rows stand on the device; empty when they have to be written.
     batch: Vec<SequenceId>,
 }
@@ -87,6 +91,7 @@ impl Engine {
             }
             .into());
         }
+        let chunk = options.chunk.max(1);
         let cache = Cache::new(&mut *executor, shape)?;
         let mut step = |label, bytes| executor.allocate(label, BufferRole::Step, bytes);
         let decode_bytes = u64::from(MAX_SEQUENCES) * 16;
@@ -94,14 +99,14 @@ impl Engine {
         let buffers = StepBuffers {
             decode_rows: step("rows of the batch", decode_bytes)?,
             decode_bytes,
-            prefill_rows: step("rows of the chunk", CHUNK as u64 * 16)?,
-            picks: step("rows with outputs", CHUNK as u64 * 4)?,
+            prefill_rows: step("rows of the chunk", chunk as u64 * 16)?,
+            picks: step("rows with outputs", chunk as u64 * 4)?,
             targets: step("targets of outputs", u64::from(MAX_SEQUENCES) * 4)?,
             settings: Slice { buffer: step("sampling settings", settings_bytes)?, offset: 0, bytes: settings_bytes },
             counts: Slice { buffer: step("token counts", 4)?, offset: 0, bytes: 4 },
         };
         let settings = [bytemuck::Zeroable::zeroed(); MAX_SEQUENCES as usize];
-        Ok(Self { executor, model, cache, plans: Plans::default(), buffers, settings, batch: Vec::new() })
+        Ok(Self { executor, model, cache, plans: Plans::default(), buffers, settings, chunk, batch: Vec::new() })
     }
 
     /// The model.
@@ -219,7 +224,7 @@ impl Engine {
     pub fn logits(&mut self, sequence: SequenceId, tokens: &[u32], wanted: &[usize]) -> Result<Vec<Vec<f32>>, Error> {
         self.check(tokens)?;
         let vocab = self.model.config().vocab as usize;
-        let chunk = if wanted.len() > 8 { CHUNK.min(LOGIT_BYTES / (vocab * 4)).max(1) } else { CHUNK };
+        let chunk = if wanted.len() > 8 { self.chunk.min(LOGIT_BYTES / (vocab * 4)).max(1) } else { self.chunk };
         let mut results = Vec::new();
         for (index, part) in tokens.chunks(chunk).enumerate() {
             let start = index * chunk;
@@ -252,16 +257,51 @@ impl Engine {
         sampling: Sampling,
         logits: bool,
     ) -> Result<Step, Error> {
+        let chunks = self.prefill_chunks(sequence, tokens, &mut |_| ControlFlow::Continue(()))?;
+        self.prefill_last(sequence, &tokens[chunks..], place, sampling, logits)
+    }
+
+    /// Runs all of `tokens` but the last chunk and gives how many that are; fewer where `on_chunk`, which is told how many have
+    /// run, breaks off. One chunk runs while the next is written.
+    pub fn prefill_chunks(
+        &mut self,
+        sequence: SequenceId,
+        tokens: &[u32],
+        on_chunk: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<usize, Error> {
         self.check(tokens)?;
         let Some(start) = tokens.len().checked_sub(1) else { return Err(Error::EmptyPrompt) };
-        let last = start / CHUNK * CHUNK;
-        for part in tokens[..last].chunks(CHUNK) {
+        let last = start / self.chunk * self.chunk;
+        let mut flying = None;
+        let mut done = 0;
+        for part in tokens[..last].chunks(self.chunk) {
             let ready = self.chunk(sequence, part, Outputs::None)?;
             let ticket = self.executor.submit(ready.id, &[])?;
-            self.executor.wait(ticket)?;
             self.cache.accept(sequence, part.len() as u32);
+            done += part.len();
+            if let Some(earlier) = flying.replace(ticket) {
+                self.executor.wait(earlier)?;
+            }
+            if on_chunk(done).is_break() {
+                break;
+            }
         }
-        let part = &tokens[last..];
+        if let Some(ticket) = flying {
+            self.executor.wait(ticket)?;
+        }
+        Ok(done)
+    }
+
+    /// Runs the last chunk of a prompt, at most a chunk, and chooses the token after it.
+    pub fn prefill_last(
+        &mut self,
+        sequence: SequenceId,
+        part: &[u32],
+        place: u32,
+        sampling: Sampling,
+        logits: bool,
+    ) -> Result<Step, Error> {
+        self.check(part)?;
         let ready = self.chunk(sequence, part, Outputs::Sample(1, sampling))?;
         let position = self.length(sequence) + part.len() as u32 - 1;
         self.executor.write(self.buffers.picks, 0, bytemuck::bytes_of(&(part.len() as u32 - 1)));
@@ -339,6 +379,15 @@ impl Engine {
         self.finish(step)?;
         if self.length(sequence) < self.context() {
             let step = self.step(&[sequence], sampling, false)?;
+            self.finish(step)?;
+        }
+        if self.context() > SPLIT {
+            // A batch whose keys are split, so that a text that grows past the first split meets no new pipeline.
+            self.set_batch(&[(sequence, 0)])?;
+            self.cache.reserve(&mut *self.executor, sequence, 1)?;
+            let outputs = Outputs::Sample(1, sampling);
+            let ready = self.ready(Key { rows: 1, decode: true, splits: 2, outputs })?;
+            let step = self.launch(&ready, &[0], false)?;
             self.finish(step)?;
         }
         self.close(sequence);

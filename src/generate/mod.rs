@@ -6,7 +6,7 @@ mod plans;
 mod request;
 mod session;
 
-pub use engine::{Engine, EngineOptions, Step};
+pub use engine::{CHUNK, Engine, EngineOptions, Step};
 pub use open::{Backend, OpenOptions, open};
 pub use request::{Event, FinishReason, Generation, Request, SamplingOptions, StepCounters};
 pub use session::Session;

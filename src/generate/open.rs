@@ -1,6 +1,6 @@
 //! From a path to a running engine.
 
-use super::engine::{Engine, EngineOptions};
+use super::engine::{CHUNK, Engine, EngineOptions};
 use crate::Error;
 use crate::cpu::Cpu;
 use crate::gpu::{AdapterChoice, Gpu, GpuOptions};
@@ -41,6 +41,8 @@ pub struct OpenOptions {
     pub context: Option<u32>,
     /// What keys and values are stored as.
     pub kv: Element,
+    /// Tokens of a prompt that run at once.
+    pub chunk: usize,
     /// Most device memory to use, in bytes.
     pub memory_budget: Option<u64>,
 }
@@ -53,6 +55,7 @@ impl Default for OpenOptions {
             checked: false,
             context: None,
             kv: Element::F16,
+            chunk: CHUNK,
             memory_budget: None,
         }
     }
@@ -111,8 +114,9 @@ pub fn open(
         model::load(&mut loader)?
     };
     executor.flush()?;
-    let context = if options.context.is_some() { context } else { context.min(fitting(&*executor, &config, options.kv)) };
-    let engine = Engine::new(executor, model, EngineOptions { context, kv: options.kv })?;
+    let context =
+        if options.context.is_some() { context } else { context.min(fitting(&*executor, &config, options.kv)) };
+    let engine = Engine::new(executor, model, EngineOptions { context, kv: options.kv, chunk: options.chunk })?;
     Ok((engine, tokenizer))
 }
 

@@ -111,6 +111,13 @@ pub struct Request {
 /// What happens while a request runs.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
+    /// A chunk of a long prompt was handed to the device.
+    Prefilling {
+        /// Tokens of the prompt so far, those that need not run included.
+        done: usize,
+        /// Tokens of the prompt.
+        total: usize,
+    },
     /// The prompt has run and the first token is known.
     Prefilled {
         /// Tokens of the prompt that had to run.

@@ -72,19 +72,35 @@ impl<'e> Session<'e> {
         self.engine.set_sampling(self.sequence, request.sampling.settings(), history)?;
         tracing::debug!(target: "ffai::generate", "begin prefill: {} tokens, maxTokens={}", prompt.len() - kept, request.max_tokens);
 
-        let first = self.engine.prefill(self.sequence, &prompt[kept..], 0, parts, false)?;
-        self.held = prompt.clone();
+        let mut cancelled = false;
+        let total = prompt.len();
+        let done = self.engine.prefill_chunks(self.sequence, &prompt[kept..], &mut |done| {
+            let flow = on_event(Event::Prefilling { done: kept + done, total });
+            cancelled = flow.is_break();
+            flow
+        })?;
+        let mut flying = VecDeque::new();
+        let mut launched = 0;
+        if cancelled {
+            self.held = prompt[..kept + done].to_vec();
+        } else {
+            let part = &prompt[kept + done..];
+            flying.push_back(self.engine.prefill_last(self.sequence, part, 0, parts, false)?);
+            launched = 1;
+            self.held = prompt.clone();
+        }
         let mut run = Run {
             detokenizer: Detokenizer::new(Start::Continuation, Controls::Omit),
             ids: Vec::new(),
             text: String::new(),
             marks: Vec::new(),
         };
-        let mut flying: VecDeque<Step> = VecDeque::from([first]);
-        let mut launched = 1;
         let mut hazards = 0;
         let mut weight_bytes = 0;
         let reason = loop {
+            if cancelled {
+                break FinishReason::Cancelled;
+            }
             while flying.len() < AHEAD && launched < most {
                 let step = self.engine.step(&[self.sequence], parts, false)?;
                 hazards = step.plan().hazards as u64;

@@ -35,13 +35,15 @@ pub fn attend_decode(r: &mut Recorder, q: Tensor, rows: Slice, heads: &Heads, pa
     let parts = r.tensor(q.rows, q.cols * splits);
     let peaks = r.tensor(q.rows, heads.heads * splits * 2);
     let streams = if r.target().software { 1 } else { (64 / (heads.head_dim / 4)).max(1) };
+    // Whole subgroups: a driver was seen to count a partly filled one as none (lavapipe, Mesa 22.3).
     let constants = Constants::new()
         .u32("KV_HEADS", heads.kv_heads)
         .u32("GROUP", heads.group())
         .u32("HEAD_DIM", heads.head_dim)
         .u32("SPLIT", SPLIT)
-        .u32("SPLITS", splits)
+        .bool("SHARED", splits > 1)
         .u32("STREAMS", streams)
+        .u32("WORKGROUP", (heads.head_dim / 4 * streams).next_multiple_of(r.target().subgroup))
         .f32("SCALE", (f64::from(heads.head_dim).sqrt().recip()) as f32);
     let keys = u64::from(q.rows) * u64::from(splits * SPLIT);
     r.push(Dispatch {
@@ -65,12 +67,13 @@ pub fn attend_decode(r: &mut Recorder, q: Tensor, rows: Slice, heads: &Heads, pa
             weight_bytes: 0,
         },
     });
-    if splits == 1 { parts } else { attend_reduce(r, parts, peaks, rows, heads, splits) }
+    if splits == 1 { parts } else { attend_reduce(r, parts, peaks, rows, heads) }
 }
 
 fn cpu(t: &mut Twin<'_>) {
     let (kv_heads, group, head_dim) = (t.u32("KV_HEADS"), t.u32("GROUP"), t.u32("HEAD_DIM"));
-    let (split, splits, scale) = (t.u32("SPLIT"), t.u32("SPLITS"), t.f32("SCALE"));
+    let (split, shared, scale) = (t.u32("SPLIT"), t.bool("SHARED"), t.f32("SCALE"));
+    let splits = t.workgroups()[1] as usize;
     let (half, max_pages) = (t.bool("HALF_KV"), t.u32("MAX_PAGES"));
     let shape = Heads { heads: (kv_heads * group) as u32, kv_heads: kv_heads as u32, head_dim: head_dim as u32 };
     let (rows, table, q, keys, values) = (t.words(0), t.words(1), t.floats(2), t.bytes(3), t.bytes(4));
@@ -99,7 +102,7 @@ fn cpu(t: &mut Twin<'_>) {
                     }
                 }
                 let slot = (token * kv_heads * group + head) * splits + part;
-                let divisor = if splits == 1 { sum } else { 1.0 };
+                let divisor = if shared { 1.0 } else { sum };
                 for (i, value) in out.iter().enumerate() {
                     parts[slot * head_dim + i] = (value / divisor) as f32;
                 }

@@ -55,7 +55,7 @@ fn cpu(t: &mut Twin<'_>) {
         let settings = &settings[rows[target as usize * 4 + 2] as usize];
         let counts: Vec<u64> = bins[..256].iter().map(|&count| u64::from(count)).collect();
         let masses: Vec<u64> =
-            (0..256).map(|i| u64::from(bins[256 + i]) + (u64::from(bins[512 + i]) << 16)).collect();
+            (0..256).map(|i| sampling::joined([bins[256 + i], bins[512 + i]])).collect();
         bins.fill(0);
         let off = if by_mass { settings.top_p == u32::MAX } else { settings.top_k == 0 };
         if !off {
@@ -95,16 +95,14 @@ fn narrow(state: &mut Selection, counts: &[u64], masses: &[u64], narrow: Narrow,
     if narrow.pass == 3 {
         state.threshold = state.prefix;
         let each = masses[bin] / counts[bin].max(1);
-        let ties = if !narrow.by_mass {
-            u64::from(state.wanted)
-        } else if masses[bin] >> 32 == 0 && each > 0 {
-            target.div_ceil(each).max(1)
-        } else {
-            counts[bin]
+        let ties = match (narrow.by_mass, each) {
+            (false, _) => u64::from(state.wanted),
+            (true, 0) => counts[bin],
+            (true, each) => target.div_ceil(each).max(1),
         };
         state.ties = ties.min(counts[bin]) as u32;
         if !narrow.by_mass {
-            above += if masses[bin] >> 32 == 0 { each * u64::from(state.ties) } else { 0 };
+            above += each * u64::from(state.ties);
         }
     }
     (state.target, state.above) = (sampling::words(target), sampling::words(above));
@@ -116,13 +114,15 @@ fn cases(cases: &mut Cases) {
             for after_top_k in [false, true] {
                 cases.case(format!("pass {pass}, by mass {by_mass}, after top-k {after_top_k}"), |c| {
                     let state = sample_scan::case_state(c, 3, 4);
-                    let bins: Vec<u32> = (0..3 * 768)
-                        .map(|i| match i % 768 {
-                            0..256 => c.rng.below(3),
-                            256..512 => c.rng.below(100_000),
-                            _ => c.rng.below(20),
-                        })
-                        .collect();
+                    let mut bins = vec![0; 3 * 768];
+                    for bins in bins.chunks_exact_mut(768) {
+                        for bin in 0..256 {
+                            let count = 1 + c.rng.below(3);
+                            let mass = u64::from(count) * u64::from(1 + c.rng.below(1 << 30));
+                            bins[bin] = count;
+                            [bins[256 + bin], bins[512 + bin]] = sampling::words(mass);
+                        }
+                    }
                     let bins = c.input(3, 768, bytemuck::cast_slice(&bins));
                     let states: Vec<Selection> = (0..3)
                         .map(|i| Selection {
@@ -130,7 +130,7 @@ fn cases(cases: &mut Cases) {
                             best: 3,
                             prefix: 5 + i,
                             wanted: 30 + 20 * i,
-                            target: sampling::words(30_000_000 + 40_000_000 * u64::from(i)),
+                            target: sampling::words(30_000_000_000 + 40_000_000_000 * u64::from(i)),
                             threshold: 1,
                             ties: u32::MAX,
                             above: sampling::words(123_456_789),

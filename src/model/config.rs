@@ -33,6 +33,8 @@ pub struct ModelConfig {
 /// Layers and widths past which a file is damaged rather than large.
 const MOST: u32 = 1 << 20;
 const MOST_HEADS: u32 = 1 << 14;
+/// Query heads that share a key head: decode attention holds their scores in one workgroup.
+const MOST_SHARING: u32 = 64;
 
 impl ModelConfig {
     /// Reads the keys `<architecture>.*` and checks that they fit each other.
@@ -92,6 +94,8 @@ impl ModelConfig {
             "as many elements as keys have",
             format!("{value_dim}, not {head_dim}"),
         )?;
+        let group = self.heads.group();
+        expect(group <= MOST_SHARING, "query heads per key head", "at most 64", group.to_string())?;
         let rotates = rotary > 0 && rotary.is_multiple_of(2) && rotary <= head_dim;
         expect(rotates, "rope.dimension_count", &format!("an even number up to {head_dim}"), rotary.to_string())?;
         expect(context > 0, "context_length", "at least 1", context.to_string())?;
@@ -116,6 +120,7 @@ fn refuse_variants(gguf: &Gguf, architecture: &str) -> Result<(), Error> {
     let scaling = m.opt_str(&key("rope.scaling.type"))?.unwrap_or("linear");
     let factor = m.opt_f32(&key("rope.scaling.factor"))?.or(m.opt_f32(&key("rope.scale_linear"))?).unwrap_or(1.0);
     if scaling != "none" && factor != 1.0 {
+        let scaling: String = scaling.chars().take(20).collect();
         return refuse(format!("rope scaling `{}` by {factor}", scaling.escape_debug()));
     }
     if let Some(window) = m.opt_u32(&key("attention.sliding_window"))?.filter(|&window| window > 0) {
