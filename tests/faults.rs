@@ -97,7 +97,12 @@ const FAULTS: &[(&str, &str, &str, &str)] = &[
     ("attend_decode", "keys of a lane lost", "let lanes = subgroupAdd(1u);", "let lanes = 16u;"),
     ("attend_decode", "split not told apart", "first + key, kv_head) + vector", "key, kv_head) + vector"),
     ("attend_reduce", "maximum of the first split", "peak = max(peak, peaks[head * slots + s].x);", ""),
-    ("attend_reduce", "dead splits counted", "let splits = row.y / SPLIT + 1u;", "let splits = arrayLength(&peaks) / (HEADS * arrayLength(&rows));"),
+    (
+        "attend_reduce",
+        "dead splits counted",
+        "let splits = row.y / SPLIT + 1u;",
+        "let splits = arrayLength(&peaks) / (HEADS * arrayLength(&rows));",
+    ),
     ("attend_reduce", "sum unweighted", "part.y * weight", "part.y"),
     ("attend_prefill", "wrong KV head", "let kv_head = head / GROUP;", "let kv_head = head % (HEADS / GROUP);"),
     ("attend_prefill", "mask off by one", "key + 16 <= limit", "key + 16 < limit"),
@@ -118,6 +123,7 @@ const FAULTS: &[(&str, &str, &str, &str)] = &[
     ("sample_scan", "presence of prompt tokens", "if times != 0u {", "if count != 0u {"),
     ("sample_scan", "frequency once", "s.frequency * f32(times)", "s.frequency"),
     ("sample_scan", "temperature lost", "score *= scale;", ""),
+    ("sample_scan", "NaN unseen", "damaged = true;", ""),
     ("sample_scan", "later of equals", "if score > top {", "if score >= top {"),
     (
         "sample_best",

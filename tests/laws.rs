@@ -236,7 +236,8 @@ fn a_long_prompt_can_be_cancelled() {
     let (mut engine, tokenizer) = open_in_chunks("llama2.gguf", Element::F16, 16);
     let prompt = tokens(60, 12);
     let mut session = Session::new(&mut engine, &tokenizer).unwrap();
-    let request = Request { prompt, max_tokens: 4, sampling: SamplingOptions::greedy(), stop: Vec::new(), ignore_eos: true };
+    let request =
+        Request { prompt, max_tokens: 4, sampling: SamplingOptions::greedy(), stop: Vec::new(), ignore_eos: true };
     let cancelled = session
         .generate(&request, &mut |event| match event {
             Event::Prefilling { done: 32, .. } => ControlFlow::Break(()),

@@ -16,7 +16,7 @@ const WIDTHS: [(&str, u32); 3] = [("128", 4), ("256", 8), ("512", 16)];
 fn kernels_agree(checked: bool) {
     let mut gpu = Gpu::open(&GpuOptions { checked, ..GpuOptions::default() }).unwrap();
     println!("{}, subgroups of {}, checked {checked}", gpu.device().name, gpu.target().subgroup);
-    if let Some(wanted) = std::env::var("FFAI_TEST_SUBGROUP").ok() {
+    if let Ok(wanted) = std::env::var("FFAI_TEST_SUBGROUP") {
         assert_eq!(gpu.target().subgroup.to_string(), wanted, "the driver did not take the subgroup size");
     }
     let full = std::env::var_os("FFAI_TEST_FULL").is_some();

@@ -20,6 +20,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let scale = select(s.inverse_temperature, 1.0, s.inverse_temperature == 0.0);
     var top = -3.4028235e38;
     var token = 0xFFFFFFFFu;
+    var damaged = false;
     for (var i = thread; i < CHUNK; i += 64u) {
         let id = group.x * CHUNK + i;
         if id >= VOCAB {
@@ -38,12 +39,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         score *= scale;
         scores[output * VOCAB + id] = score;
+        // One NaN means that the model is damaged: it wins, as a token that does not exist.
+        if score != score {
+            damaged = true;
+        }
         if score > top {
             top = score;
             token = id;
         }
     }
-    tops[thread] = vec2<u32>(key(top), token);
+    tops[thread] = select(vec2<u32>(key(top), token), vec2<u32>(0xFFFFFFFFu), damaged);
     workgroupBarrier();
     if thread == 0u {
         var winner = tops[0];

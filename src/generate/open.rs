@@ -45,6 +45,8 @@ pub struct OpenOptions {
     pub chunk: usize,
     /// Most device memory to use, in bytes.
     pub memory_budget: Option<u64>,
+    /// Records plans as for a software driver, or as for a card; `None` goes by the device.
+    pub software: Option<bool>,
 }
 
 impl Default for OpenOptions {
@@ -57,6 +59,7 @@ impl Default for OpenOptions {
             kv: Element::F16,
             chunk: CHUNK,
             memory_budget: None,
+            software: None,
         }
     }
 }
@@ -100,6 +103,7 @@ pub fn open(
             adapter: options.adapter.clone(),
             checked: options.checked,
             memory_budget: options.memory_budget,
+            software: options.software,
         })?),
     };
     let needed = {

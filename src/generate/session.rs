@@ -58,6 +58,9 @@ impl<'e> Session<'e> {
         if prompt.is_empty() {
             return Err(Error::EmptyPrompt);
         }
+        if request.max_tokens == 0 {
+            return Err(Error::Option { option: "--max-tokens", expected: "at least 1", found: "0".to_owned() });
+        }
         let context = self.engine.context() as usize;
         if prompt.len() >= context {
             return Err(Error::PromptTooLong { found: prompt.len(), context });

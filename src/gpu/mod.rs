@@ -29,6 +29,8 @@ pub struct GpuOptions {
     pub checked: bool,
     /// Most device memory to use, in bytes; what the device and the system suggest when absent.
     pub memory_budget: Option<u64>,
+    /// Records plans as for a software driver, or as for a card, whatever the device is. Tests run both kinds anywhere.
+    pub software: Option<bool>,
 }
 
 /// Changes shader sources before they are compiled: `(kernel name, source) -> source`. Tests plant faults with it.
@@ -75,6 +77,7 @@ impl Gpu {
         });
         let mut target = opened.target;
         target.subgroup = probe::subgroup_size(&opened.device, &opened.queue)?;
+        target.software = options.software.unwrap_or(target.software);
         let budget = options.memory_budget.or_else(|| memory::budget(&opened.info));
         Ok(Self {
             buffers: Buffers::new(&opened.device, &target, opened.info.name.clone(), budget),

@@ -83,7 +83,9 @@ fn cpu(t: &mut Twin<'_>) {
         for (chunk, values) in scores.chunks(CHUNK as usize).enumerate() {
             let mut top = (sampling::key(f32::MIN), u32::MAX);
             for (i, &value) in values.iter().enumerate() {
-                if sampling::key(value) > top.0 && !value.is_nan() {
+                if value.is_nan() {
+                    top = (u32::MAX, u32::MAX);
+                } else if sampling::key(value) > top.0 {
                     top = (sampling::key(value), (chunk * CHUNK as usize + i) as u32);
                 }
             }
@@ -107,6 +109,13 @@ fn cases(cases: &mut Cases) {
         let state = case_state(c, 1, 3000);
         let values: Vec<f32> = (0..3000).map(|i| if i % 7 == 3 { 2.5 } else { -1.0 }).collect();
         let logits = c.input(1, 3000, &values);
+        let scan = sample_scan(&mut c.recorder, logits, Sampling::default(), &state);
+        c.check(scan.best, Element::U32);
+    });
+    cases.case("a NaN wins as no token", |c| {
+        let state = case_state(c, 2, 3000);
+        let values: Vec<f32> = (0..6000).map(|i| if i == 1500 { f32::NAN } else { i as f32 }).collect();
+        let logits = c.input(2, 3000, &values);
         let scan = sample_scan(&mut c.recorder, logits, Sampling::default(), &state);
         c.check(scan.best, Element::U32);
     });
