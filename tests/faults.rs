@@ -88,8 +88,8 @@ const FAULTS: &[(&str, &str, &str, &str)] = &[
     (
         "attend_decode",
         "missing barrier after the scores",
-        "        }\n    }\n    workgroupBarrier();\n\n    // The last",
-        "        }\n    }\n\n    // The last",
+        "        }\n    }\n    workgroupBarrier();\n\n    // Workgroups are",
+        "        }\n    }\n\n    // Workgroups are",
     ),
     ("attend_decode", "last key unseen", "row.y + 1u - first", "row.y - first"),
     ("attend_decode", "scale lost", "dots[g].z * SCALE", "dots[g].z"),

@@ -74,7 +74,7 @@ if [ "$quick" = no ]; then
         env RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
 fi
 run_step "tests" "the failures are listed above; one alone: cargo test --workspace NAME" \
-    cargo test --workspace
+    cargo test --workspace --no-fail-fast
 if [ "$quick" = no ] && [ "$macos" = yes ]; then
     run_step "type-check for macOS" "mend what rustc names above; if it could not run: it needs Debian's rustc-web, cargo-web and rust-web-src" \
         tools/check-macos.sh --install

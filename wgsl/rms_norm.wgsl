@@ -5,7 +5,7 @@
 @group(0) @binding(1) var<storage, read_write> x: array<vec4<f32>>; // [rows, 4 VECTORS]
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>; // [rows, 4 VECTORS]
 
-@compute @workgroup_size(32)
+@compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,

@@ -40,7 +40,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         score *= scale;
         scores[output * VOCAB + id] = score;
         // One NaN means that the model is damaged: it wins, as a token that does not exist.
-        if score != score {
+        // By its bits: compilers may take every number to be equal to itself.
+        if (bitcast<u32>(score) & 0x7FFFFFFFu) > 0x7F800000u {
             damaged = true;
         }
         if score > top {

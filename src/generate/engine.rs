@@ -58,6 +58,10 @@ impl Step {
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
+
+    pub(super) fn shared_plan(&self) -> Arc<Plan> {
+        self.plan.clone()
+    }
 }
 
 /// A model on a device, with the keys and values of up to eight sequences.

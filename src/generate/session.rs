@@ -4,11 +4,13 @@ use super::engine::{Engine, Step};
 use super::request::{Event, FinishReason, Generation, Request, StepCounters};
 use crate::Error;
 use crate::cache::SequenceId;
-use crate::graph::Counters;
+use crate::graph::{Counters, Plan};
+use crate::kernels::sampling::Sampling;
 use crate::measure::{GenerationStats, StatsRecorder};
 use crate::text::{Controls, Detokenizer, Start, StopMatcher, Tokenizer};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// Steps that are submitted before their tokens are read: one runs while the next is encoded.
 const AHEAD: usize = 2;
@@ -52,22 +54,9 @@ impl<'e> Session<'e> {
         request: &Request,
         on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<Generation, Error> {
+        let most = self.check(request)?;
         let prompt = &request.prompt;
-        request.sampling.check()?;
-        let mut stops = StopMatcher::new(request.stop.iter().cloned())?;
-        if prompt.is_empty() {
-            return Err(Error::EmptyPrompt);
-        }
-        if request.max_tokens == 0 {
-            return Err(Error::Option { option: "--max-tokens", expected: "at least 1", found: "0".to_owned() });
-        }
-        let context = self.engine.context() as usize;
-        if prompt.len() >= context {
-            return Err(Error::PromptTooLong { found: prompt.len(), context });
-        }
-        // The last token that is generated need not fit: nothing is attended from it.
-        let room = context - prompt.len() + 1;
-        let most = request.max_tokens.min(room);
+        let mut run = Run::new(&request.stop)?;
         let mut stats = StatsRecorder::start(self.engine);
         let kept = self.sync(prompt);
         let parts = request.sampling.parts();
@@ -75,114 +64,122 @@ impl<'e> Session<'e> {
         self.engine.set_sampling(self.sequence, request.sampling.settings(), history)?;
         tracing::debug!(target: "ffai::generate", "begin prefill: {} tokens, maxTokens={}", prompt.len() - kept, request.max_tokens);
 
+        let reason = match self.prefill(prompt, kept, parts, on_event)? {
+            Some(first) => {
+                run.flying.push_back(first);
+                self.decode(request, most, prompt.len() - kept, &mut run, &mut stats, on_event)?
+            }
+            None => FinishReason::Cancelled,
+        };
+        stats.finish(self.engine);
+        let flying = std::mem::take(&mut run.flying);
+        self.settle(flying, &run.ids)?;
+        let used = self.engine.cache().used_bytes();
+        let stats = GenerationStats {
+            context_size: self.engine.model().config().context,
+            weights_bytes: self.engine.model().weight_bytes(),
+            kv_cache_allocated_bytes: self.engine.cache().allocated_bytes(),
+            kv_cache_used_bytes: used,
+            ..stats.totals(prompt.len(), run.ids.len())
+        };
+        let (count, seconds, rate) = (run.ids.len(), stats.decode_seconds, stats.decode_tokens_per_second);
+        tracing::debug!(target: "ffai::generate", "decode done: {count} tokens in {seconds:.3}s ({rate:.1} tok/s)");
+        let step = run.steady_step(used);
+        let (finish_reason, ids, text) = run.end(reason, on_event);
+        Ok(Generation { ids, text, finish_reason, stats, step })
+    }
+
+    /// Refuses what cannot run: the number of tokens that may be generated.
+    fn check(&self, request: &Request) -> Result<usize, Error> {
+        request.sampling.check()?;
+        let (found, context) = (request.prompt.len(), self.engine.context() as usize);
+        if found == 0 {
+            return Err(Error::EmptyPrompt);
+        }
+        if request.max_tokens == 0 {
+            return Err(Error::Option { option: "--max-tokens", expected: "at least 1", found: "0".to_owned() });
+        }
+        if found >= context {
+            return Err(Error::PromptTooLong { found, context });
+        }
+        // The last token that is generated need not fit: nothing is attended from it.
+        Ok(request.max_tokens.min(context - found + 1))
+    }
+
+    /// Runs what is new of the prompt; `None` when it was given up between two chunks.
+    fn prefill(
+        &mut self,
+        prompt: &[u32],
+        kept: usize,
+        parts: Sampling,
+        on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> Result<Option<Step>, Error> {
         let mut cancelled = false;
-        let total = prompt.len();
         let done = self.engine.prefill_chunks(self.sequence, &prompt[kept..], &mut |done| {
-            let flow = on_event(Event::Prefilling { done: kept + done, total });
+            let flow = on_event(Event::Prefilling { done: kept + done, total: prompt.len() });
             cancelled = flow.is_break();
             flow
         })?;
-        let mut flying = VecDeque::new();
-        let mut launched = 0;
         if cancelled {
             self.held = prompt[..kept + done].to_vec();
-        } else {
-            let part = &prompt[kept + done..];
-            flying.push_back(self.engine.prefill_last(self.sequence, part, 0, parts, false)?);
-            launched = 1;
-            self.held = prompt.clone();
+            return Ok(None);
         }
-        let mut run = Run {
-            detokenizer: Detokenizer::new(Start::Continuation, Controls::Omit),
-            ids: Vec::new(),
-            text: String::new(),
-            marks: Vec::new(),
-        };
-        let mut hazards = 0;
-        let mut weight_bytes = 0;
-        let reason = loop {
-            if cancelled {
-                break FinishReason::Cancelled;
-            }
-            while flying.len() < AHEAD && launched < most {
-                let step = self.engine.step(&[self.sequence], parts, false)?;
-                hazards = step.plan().hazards as u64;
-                weight_bytes = step.plan().cost().weight_bytes;
-                flying.push_back(step);
+        let first = self.engine.prefill_last(self.sequence, &prompt[kept + done..], 0, parts, false)?;
+        self.held = prompt.to_vec();
+        Ok(Some(first))
+    }
+
+    /// Takes tokens as they arrive, with one more step always submitted, until the run ends.
+    fn decode(
+        &mut self,
+        request: &Request,
+        most: usize,
+        prefilled: usize,
+        run: &mut Run,
+        stats: &mut StatsRecorder,
+        on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> Result<FinishReason, Error> {
+        let parts = request.sampling.parts();
+        let mut launched = 1;
+        loop {
+            while run.flying.len() < AHEAD && launched < most {
+                run.flying.push_back(self.engine.step(&[self.sequence], parts, false)?);
                 launched += 1;
             }
-            let Some(step) = flying.pop_front() else { break FinishReason::Length };
-            let (tokens, _) = self.engine.finish(step)?;
-            let token = tokens[0];
-            if run.ids.is_empty() && run.marks.is_empty() {
-                stats.prefilled(self.engine, prompt.len() - kept);
-                let event = Event::Prefilled { tokens: prompt.len() - kept, seconds: stats.prefill_seconds() };
+            let Some(step) = run.flying.pop_front() else { return Ok(FinishReason::Length) };
+            run.plan = Some(step.shared_plan());
+            let token = self.engine.finish(step)?.0[0];
+            if run.marks.is_empty() {
+                stats.prefilled(self.engine, prefilled);
+                let event = Event::Prefilled { tokens: prefilled, seconds: stats.prefill_seconds() };
                 if on_event(event).is_break() {
-                    break FinishReason::Cancelled;
+                    return Ok(FinishReason::Cancelled);
                 }
             } else {
                 stats.decoded(self.engine);
             }
             run.marks.push(self.engine.counters());
-            if token as usize >= self.tokenizer.vocab_size().max(self.engine.model().config().vocab as usize) {
-                return Err(self.fail(flying, run.ids.len()));
+            if token >= self.engine.model().config().vocab {
+                let position = self.held.len() + run.ids.len();
+                let flying = std::mem::take(&mut run.flying);
+                self.settle(flying, &[])?;
+                return Err(Error::NotFinite { position });
             }
             if !request.ignore_eos && self.tokenizer.eos_ids().contains(&token) {
-                break FinishReason::Eos;
+                return Ok(FinishReason::Eos);
             }
-            run.ids.push(token);
-            let certain = run.detokenizer.push(self.tokenizer, token);
-            let output = stops.push(&certain);
-            run.text.push_str(&output.text);
-            let flow = on_event(Event::Token { id: token, text: &output.text });
-            if output.stopped.is_some() {
-                break FinishReason::Stop;
+            let (text, stopped) = run.take(self.tokenizer, token);
+            let flow = on_event(Event::Token { id: token, text: &text });
+            if stopped {
+                return Ok(FinishReason::Stop);
             }
             if flow.is_break() {
-                break FinishReason::Cancelled;
+                return Ok(FinishReason::Cancelled);
             }
             if run.ids.len() >= most {
-                break FinishReason::Length;
-            }
-        };
-        stats.finish(self.engine);
-        self.settle(flying, &run.ids)?;
-        let Run { detokenizer, ids, mut text, marks } = run;
-        if reason != FinishReason::Stop {
-            let rest = stops.push(&detokenizer.finish());
-            let tail = if rest.stopped.is_some() { rest.text } else { rest.text + &stops.finish().text };
-            text.push_str(&tail);
-            if !tail.is_empty() {
-                let _ = on_event(Event::Tail { text: &tail });
+                return Ok(FinishReason::Length);
             }
         }
-        let used = self.engine.cache().used_bytes();
-        let step = steady(&marks).map(|c| StepCounters {
-            dispatches: c.dispatches,
-            passes: c.passes,
-            hazards,
-            submits: c.submits,
-            syncs: c.syncs,
-            readback_bytes: c.readback_bytes,
-            weight_bytes,
-            kv_bytes: used,
-        });
-        let cache = self.engine.cache();
-        let stats = GenerationStats {
-            context_size: self.engine.model().config().context,
-            weights_bytes: self.engine.model().weight_bytes(),
-            kv_cache_allocated_bytes: cache.allocated_bytes(),
-            kv_cache_used_bytes: used,
-            ..stats.totals(prompt.len(), ids.len())
-        };
-        tracing::debug!(
-            target: "ffai::generate",
-            "decode done: {} tokens in {:.3}s ({:.1} tok/s)",
-            ids.len(),
-            stats.decode_seconds,
-            stats.decode_tokens_per_second
-        );
-        Ok(Generation { ids, text, finish_reason: reason, stats, step })
     }
 
     /// Lets steps that ran past the end finish, and takes back what they wrote.
@@ -197,14 +194,6 @@ impl<'e> Session<'e> {
         self.engine.rewind(self.sequence, length as u32);
         Ok(())
     }
-
-    fn fail(&mut self, flying: VecDeque<Step>, generated: usize) -> Error {
-        let position = self.held.len() + generated;
-        match self.settle(flying, &[]) {
-            Ok(()) => Error::NotFinite { position },
-            Err(error) => error,
-        }
-    }
 }
 
 impl Drop for Session<'_> {
@@ -213,12 +202,80 @@ impl Drop for Session<'_> {
     }
 }
 
+/// What has come out of a run so far, and what is still in flight.
 struct Run {
     detokenizer: Detokenizer,
+    stops: StopMatcher,
+    flying: VecDeque<Step>,
     ids: Vec<u32>,
     text: String,
+    /// The plan of the latest step.
+    plan: Option<Arc<Plan>>,
     /// Totals as each token arrived.
     marks: Vec<Counters>,
+}
+
+impl Run {
+    fn new(stop: &[String]) -> Result<Self, Error> {
+        Ok(Self {
+            detokenizer: Detokenizer::new(Start::Continuation, Controls::Omit),
+            stops: StopMatcher::new(stop.iter().cloned())?,
+            flying: VecDeque::new(),
+            ids: Vec::new(),
+            text: String::new(),
+            plan: None,
+            marks: Vec::new(),
+        })
+    }
+
+    /// Adds a token: the text that is certain now, and whether it ends with a stop string.
+    fn take(&mut self, tokenizer: &Tokenizer, token: u32) -> (String, bool) {
+        self.ids.push(token);
+        let certain = self.detokenizer.push(tokenizer, token);
+        let output = self.stops.push(&certain);
+        self.text.push_str(&output.text);
+        (output.text, output.stopped.is_some())
+    }
+
+    /// Gives out the text that was held back: reason, tokens and text of the whole run. A stop string may turn out complete only
+    /// now.
+    fn end(
+        mut self,
+        reason: FinishReason,
+        on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> (FinishReason, Vec<u32>, String) {
+        if reason == FinishReason::Stop {
+            return (reason, self.ids, self.text);
+        }
+        let rest = self.stops.push(&self.detokenizer.finish());
+        let (mut tail, mut stopped) = (rest.text, rest.stopped.is_some());
+        if !stopped {
+            let end = self.stops.finish();
+            tail.push_str(&end.text);
+            stopped = end.stopped.is_some();
+        }
+        self.text.push_str(&tail);
+        if !tail.is_empty() {
+            // The run is over: whether the listener wants more no longer matters.
+            let _ = on_event(Event::Tail { text: &tail });
+        }
+        (if stopped { FinishReason::Stop } else { reason }, self.ids, self.text)
+    }
+
+    /// A step in the middle of the run, where as many steps are submitted as finished.
+    fn steady_step(&self, kv_bytes: u64) -> Option<StepCounters> {
+        let (plan, counters) = (self.plan.as_ref()?, steady(&self.marks)?);
+        Some(StepCounters {
+            dispatches: counters.dispatches,
+            passes: counters.passes,
+            hazards: plan.hazards as u64,
+            submits: counters.submits,
+            syncs: counters.syncs,
+            readback_bytes: counters.readback_bytes,
+            weight_bytes: plan.cost().weight_bytes,
+            kv_bytes,
+        })
+    }
 }
 
 /// The difference between two tokens in the middle of the run, where as many steps are submitted as finished.

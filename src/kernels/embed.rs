@@ -10,7 +10,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     bindings: &[weight("quants"), weight("scales"), input("rows"), output("x")],
     cpu,
     cases,
-    tolerance: Tolerance { nmse: 1e-13, worst: 1e-5 },
+    tolerance: Tolerance { nmse: 1e-14, worst: 1e-5 },
 };
 
 /// The embedding of each row's token: `[tokens, cols]`. `rows` holds 16 bytes per row: token, position, sequence, nothing.

@@ -19,7 +19,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     ],
     cpu,
     cases,
-    tolerance: Tolerance { nmse: 1e-13, worst: 1e-6 },
+    tolerance: Tolerance { nmse: 1e-14, worst: 1e-6 },
 };
 
 /// What a scan leaves.

@@ -10,7 +10,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     bindings: &[input("x"), output("y")],
     cpu,
     cases,
-    tolerance: Tolerance { nmse: 1e-12, worst: 1e-5 },
+    tolerance: Tolerance { nmse: 1e-13, worst: 1e-5 },
 };
 
 /// `silu(x[:, :cols]) * x[:, cols:]` of `x` (`[rows, 2 cols]`): `[rows, cols]`.
