@@ -218,7 +218,8 @@ fn every_format_file_belongs_to_its_format() {
     assert_eq!(shaders, names, "files of wgsl/formats, and `formats!`");
     for format in FORMATS {
         let name = format.name;
-        assert_eq!(format.wgsl, read(&format!("wgsl/formats/{name}.wgsl")), "format `{name}` compiles another file");
+        let own = read(&format!("wgsl/formats/{name}.wgsl"));
+        assert_eq!(format.wgsl.last(), Some(&own.as_str()), "format `{name}` compiles another file");
         assert!(
             root().join(format!("src/weights/format/{name}.rs")).is_file(),
             "format `{name}` has no file of its name"

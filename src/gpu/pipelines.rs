@@ -24,7 +24,7 @@ pub fn source(op: &Op) -> String {
     let mut text = op.constants.wgsl();
     if let Some(format) = op.format {
         text.push_str(include_str!("../../wgsl/lib/block.wgsl"));
-        text.push_str(format.wgsl);
+        text.extend(format.wgsl.iter().copied());
     }
     for piece in op.kernel.wgsl {
         text.push_str(piece);

@@ -71,8 +71,8 @@ impl std::fmt::Debug for Kernel {
 pub struct Format {
     /// Name of the shader file and of the format in messages, e.g. `q4_1`.
     pub name: &'static str,
-    /// Defines `unpack` and the constants that kernels need; see `docs/adding-a-kernel.md`.
-    pub wgsl: &'static str,
+    /// WGSL pieces that define `unpack` and the constants that kernels need; see `docs/adding-a-kernel.md`.
+    pub wgsl: &'static [&'static str],
     /// Bytes of a block in the file.
     pub file_bytes: usize,
     /// Bytes of a block in the plane of quants; a multiple of 16.

@@ -5,7 +5,7 @@ use crate::graph::{Format, Rng};
 
 pub(super) static FORMAT: Format = Format {
     name: "f16",
-    wgsl: include_str!("../../../wgsl/formats/f16.wgsl"),
+    wgsl: &[include_str!("../../../wgsl/formats/f16.wgsl")],
     file_bytes: 64,
     quant_bytes: 64,
     scale_pair_bytes: 0,

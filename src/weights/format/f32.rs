@@ -4,7 +4,7 @@ use crate::graph::{Format, Rng};
 
 pub(super) static FORMAT: Format = Format {
     name: "f32",
-    wgsl: include_str!("../../../wgsl/formats/f32.wgsl"),
+    wgsl: &[include_str!("../../../wgsl/formats/f32.wgsl")],
     file_bytes: 128,
     quant_bytes: 128,
     scale_pair_bytes: 0,

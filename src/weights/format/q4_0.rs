@@ -7,7 +7,7 @@ use crate::graph::{Format, Rng};
 
 pub(super) static FORMAT: Format = Format {
     name: "q4_0",
-    wgsl: include_str!("../../../wgsl/formats/q4_0.wgsl"),
+    wgsl: &[include_str!("../../../wgsl/lib/nibbles.wgsl"), include_str!("../../../wgsl/formats/q4_0.wgsl")],
     file_bytes: 18,
     quant_bytes: 16,
     scale_pair_bytes: 4,

@@ -7,7 +7,7 @@ use crate::graph::{Format, Rng};
 
 pub(super) static FORMAT: Format = Format {
     name: "q4_1",
-    wgsl: include_str!("../../../wgsl/formats/q4_1.wgsl"),
+    wgsl: &[include_str!("../../../wgsl/lib/nibbles.wgsl"), include_str!("../../../wgsl/formats/q4_1.wgsl")],
     file_bytes: 20,
     quant_bytes: 16,
     scale_pair_bytes: 8,

@@ -7,7 +7,7 @@ use crate::graph::{Format, Rng};
 
 pub(super) static FORMAT: Format = Format {
     name: "q5_1",
-    wgsl: include_str!("../../../wgsl/formats/q5_1.wgsl"),
+    wgsl: &[include_str!("../../../wgsl/lib/fives.wgsl"), include_str!("../../../wgsl/formats/q5_1.wgsl")],
     file_bytes: 24,
     quant_bytes: 16,
     scale_pair_bytes: 16,

@@ -7,7 +7,7 @@ use crate::graph::{Format, Rng};
 
 pub(super) static FORMAT: Format = Format {
     name: "q8_0",
-    wgsl: include_str!("../../../wgsl/formats/q8_0.wgsl"),
+    wgsl: &[include_str!("../../../wgsl/formats/q8_0.wgsl")],
     file_bytes: 34,
     quant_bytes: 32,
     scale_pair_bytes: 4,
