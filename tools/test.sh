@@ -75,6 +75,10 @@ if [ "$quick" = no ]; then
 fi
 run_step "tests" "the failures are listed above; one alone: cargo test --workspace NAME" \
     cargo test --workspace --no-fail-fast
+if [ "$quick" = no ]; then
+    run_step "fuzz target compiles" "mend what rustc names above; after a change of dependencies: cargo update --manifest-path fuzz/Cargo.toml" \
+        cargo check --locked --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
+fi
 if [ "$quick" = no ] && [ "$macos" = yes ]; then
     run_step "type-check for macOS" "mend what rustc names above; if it could not run: it needs Debian's rustc-web, cargo-web and rust-web-src" \
         tools/check-macos.sh --install
