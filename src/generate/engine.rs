@@ -279,21 +279,32 @@ impl Engine {
         let mut flying = None;
         let mut done = 0;
         for part in tokens[..last].chunks(self.chunk) {
-            let ready = self.chunk(sequence, part, Outputs::None)?;
+            let ready = match self.chunk(sequence, part, Outputs::None) {
+                Ok(ready) => ready,
+                Err(error) => {
+                    self.collect(flying)?;
+                    return Err(error);
+                }
+            };
             let ticket = self.executor.submit(ready.id, &[])?;
             self.cache.accept(sequence, part.len() as u32);
             done += part.len();
-            if let Some(earlier) = flying.replace(ticket) {
-                self.executor.wait(earlier)?;
-            }
+            let earlier = flying.replace(ticket);
+            self.collect(earlier)?;
             if on_chunk(done).is_break() {
                 break;
             }
         }
-        if let Some(ticket) = flying {
+        self.collect(flying)?;
+        Ok(done)
+    }
+
+    /// Waits for a submission without results.
+    fn collect(&mut self, ticket: Option<Ticket>) -> Result<(), Error> {
+        if let Some(ticket) = ticket {
             self.executor.wait(ticket)?;
         }
-        Ok(done)
+        Ok(())
     }
 
     /// Runs the last chunk of a prompt, at most a chunk, and chooses the token after it.
