@@ -134,8 +134,13 @@ fn prefill_then_decode_equals_prefill() {
     assert!(nmse <= 1e-9, "nmse {nmse:e}");
 }
 
+fn greedy(prompt: &[u32], max_tokens: usize) -> Request {
+    let sampling = SamplingOptions::greedy();
+    Request { prompt: prompt.to_vec(), max_tokens, sampling, stop: Vec::new(), ignore_eos: true }
+}
+
 fn generate(session: &mut Session<'_>, prompt: &[u32], sampling: SamplingOptions, max_tokens: usize) -> Vec<u32> {
-    let request = Request { prompt: prompt.to_vec(), max_tokens, sampling, stop: Vec::new(), ignore_eos: true };
+    let request = Request { sampling, ..greedy(prompt, max_tokens) };
     session.generate(&request, &mut |_| ControlFlow::Continue(())).unwrap().ids
 }
 
@@ -180,13 +185,7 @@ fn a_common_prefix_is_not_run_again() {
     longer.extend(tokens(10, 6));
     let run = |session: &mut Session<'_>, prompt: &[u32]| {
         let mut ran = 0;
-        let request = Request {
-            prompt: prompt.to_vec(),
-            max_tokens: 8,
-            sampling: SamplingOptions::greedy(),
-            stop: Vec::new(),
-            ignore_eos: true,
-        };
+        let request = greedy(prompt, 8);
         let generation = session
             .generate(&request, &mut |event| {
                 if let Event::Prefilled { tokens, .. } = event {
@@ -211,13 +210,7 @@ fn a_cancelled_run_leaves_the_session_usable() {
     let mut session = Session::new(&mut engine, &tokenizer).unwrap();
     let prompt = tokens(20, 7);
     let want = generate(&mut session, &prompt, SamplingOptions::greedy(), 20);
-    let request = Request {
-        prompt: prompt.clone(),
-        max_tokens: 20,
-        sampling: SamplingOptions::greedy(),
-        stop: Vec::new(),
-        ignore_eos: true,
-    };
+    let request = greedy(&prompt, 20);
     let mut seen = 0;
     let cancelled = session
         .generate(&request, &mut |_| {
@@ -236,8 +229,7 @@ fn a_long_prompt_can_be_cancelled() {
     let (mut engine, tokenizer) = open_in_chunks("llama2.gguf", Element::F16, 16);
     let prompt = tokens(60, 12);
     let mut session = Session::new(&mut engine, &tokenizer).unwrap();
-    let request =
-        Request { prompt, max_tokens: 4, sampling: SamplingOptions::greedy(), stop: Vec::new(), ignore_eos: true };
+    let request = greedy(&prompt, 4);
     let cancelled = session
         .generate(&request, &mut |event| match event {
             Event::Prefilling { done: 32, .. } => ControlFlow::Break(()),
@@ -267,13 +259,7 @@ fn generation_ends_where_the_context_does() {
     let prompt = tokens(context - 3, 8);
     let mut session = Session::new(&mut engine, &tokenizer).unwrap();
     assert_eq!(generate(&mut session, &prompt, SamplingOptions::greedy(), 100).len(), 4);
-    let request = Request {
-        prompt: tokens(context, 8),
-        max_tokens: 1,
-        sampling: SamplingOptions::greedy(),
-        stop: Vec::new(),
-        ignore_eos: true,
-    };
+    let request = greedy(&tokens(context, 8), 1);
     let error = session.generate(&request, &mut |_| ControlFlow::Continue(())).unwrap_err();
     assert!(error.to_string().contains(&context.to_string()), "{error}");
 }
@@ -284,13 +270,7 @@ fn a_steady_step_is_lean() {
     let (mut engine, tokenizer) = open("llama2.gguf", Element::F16);
     let layers = u64::from(engine.model().config().layers);
     let mut session = Session::new(&mut engine, &tokenizer).unwrap();
-    let request = Request {
-        prompt: tokens(140, 10),
-        max_tokens: 24,
-        sampling: SamplingOptions::greedy(),
-        stop: Vec::new(),
-        ignore_eos: true,
-    };
+    let request = greedy(&tokens(140, 10), 24);
     let step = session.generate(&request, &mut |_| ControlFlow::Continue(())).unwrap().step.unwrap();
     assert!(step.dispatches <= 9 * layers + 10, "{step:?}");
     assert_eq!((step.passes, step.submits, step.readback_bytes), (1, 1, 4), "{step:?}");

@@ -3,39 +3,18 @@
 //! It needs the model file that `tests/golden/smollm2/ORIGIN.md` names: at `FFAI_TEST_MODEL`, or
 //! in the user's cache directory. Without it the test says so and passes, except under `CI=true`.
 
+#[path = "support/model.rs"]
+mod model;
+
 use std::error::Error;
-use std::path::PathBuf;
 
 use ffai::text::{Bos, Controls, Detokenizer, EncodeOptions, Special, Start, Tokenizer, Vocabulary};
 use ffai::weights::gguf::Gguf;
 use serde_json::Value;
 
-const MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
-
-/// Where the model should be.
-fn model_path() -> PathBuf {
-    if let Some(path) = std::env::var_os("FFAI_TEST_MODEL") {
-        return path.into();
-    }
-    let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-    let cache = if cfg!(target_os = "macos") {
-        home.join("Library/Caches")
-    } else {
-        let given = std::env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty());
-        given.map_or_else(|| home.join(".cache"), PathBuf::from)
-    };
-    cache.join("ffai").join(MODEL)
-}
-
 /// The tokenizer, or `None` where there is no model.
 fn tokenizer() -> Result<Option<Tokenizer>, Box<dyn Error>> {
-    let path = model_path();
-    if !path.exists() {
-        let missing = format!("no model at {}", path.display());
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing}");
-        eprintln!("SKIPPED: {missing}; put {MODEL} there or name it in FFAI_TEST_MODEL");
-        return Ok(None);
-    }
+    let Some(path) = model::smollm2() else { return Ok(None) };
     let file = Gguf::open(&path)?;
     Ok(Some(Tokenizer::new(Vocabulary::from_gguf(file.metadata())?)?))
 }

@@ -24,10 +24,6 @@ fn place(sequence: u32, position: u32, kv_head: u32) -> u32 {
     return ((page * KV_HEADS + kv_head) * PAGE + position % PAGE) * VECTORS;
 }
 
-fn total(v: vec4<f32>) -> f32 {
-    return (v.x + v.y) + (v.z + v.w);
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,

@@ -33,10 +33,6 @@ fn query(row: u32, head: u32, vector: u32) -> vec4<f32> {
     return q[(min(row, arrayLength(&rows) - 1u) * HEADS + head) * VECTORS + vector];
 }
 
-fn total(v: vec4<f32>) -> f32 {
-    return (v.x + v.y) + (v.z + v.w);
-}
-
 fn four(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, k: vec4<f32>) -> vec4<f32> {
     return vec4<f32>(total(a * k), total(b * k), total(c * k), total(d * k));
 }

@@ -27,10 +27,6 @@ struct Activations {
     squares: f32, // sum of squares before the gain, for NORM
 }
 
-fn total(v: vec4<f32>) -> f32 {
-    return (v.x + v.y) + (v.z + v.w);
-}
-
 fn activations(column: u32, block: u32) -> Activations {
     let at = (column * BLOCKS + block) * 8u;
     var a0 = x[at];

@@ -55,12 +55,8 @@ pub struct Step {
 
 impl Step {
     /// What the step runs.
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
-    }
-
-    pub(super) fn shared_plan(&self) -> Arc<Plan> {
-        self.plan.clone()
     }
 }
 

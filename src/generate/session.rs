@@ -147,7 +147,7 @@ impl<'e> Session<'e> {
                 launched += 1;
             }
             let Some(step) = run.flying.pop_front() else { return Ok(FinishReason::Length) };
-            run.plan = Some(step.shared_plan());
+            run.plan = Some(step.plan().clone());
             let token = self.engine.finish(step)?.0[0];
             if run.marks.is_empty() {
                 stats.prefilled(self.engine, prefilled);

@@ -18,7 +18,7 @@ pub struct Target {
     pub software: bool,
 }
 
-/// What a buffer is for; memory is reported by role.
+/// What a buffer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum BufferRole {
     /// Model weights.

@@ -1,6 +1,6 @@
 //! The immutable result of recording.
 
-use super::{Constants, Format, Kernel, Operand, Slice, Tensor, TensorId};
+use super::{Constants, Format, Kernel, Operand, Tensor, TensorId};
 
 /// The least work an op could do, whatever kernel runs it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,13 +113,5 @@ impl Plan {
     /// Where a tensor lives.
     pub fn info(&self, id: TensorId) -> &TensorInfo {
         &self.tensors[id.0 as usize]
-    }
-
-    /// Buffers that outlive the plan and that it binds.
-    pub fn slices(&self) -> impl Iterator<Item = Slice> + '_ {
-        self.ops.iter().flat_map(|op| &op.operands).filter_map(|operand| match operand {
-            Operand::Slice(slice) => Some(*slice),
-            Operand::Tensor(_) => None,
-        })
     }
 }

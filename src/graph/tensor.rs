@@ -58,15 +58,6 @@ pub struct Slice {
     pub bytes: u64,
 }
 
-impl Slice {
-    /// Whether the two windows share a byte.
-    pub fn overlaps(&self, other: &Self) -> bool {
-        self.buffer == other.buffer
-            && self.offset < other.offset + other.bytes
-            && other.offset < self.offset + self.bytes
-    }
-}
-
 /// What an op binds to one of its kernel's slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operand {

@@ -11,7 +11,7 @@ pub const SPLIT: u32 = 128;
 pub(super) static KERNEL: Kernel = Kernel {
     name: "attend_decode",
     about: "attention of single rows over pages, split over keys",
-    wgsl: &[include_str!("../../wgsl/lib/kv.wgsl"), include_str!("../../wgsl/attend_decode.wgsl")],
+    wgsl: &[include_str!("../../wgsl/lib/kv.wgsl"), include_str!("../../wgsl/lib/total.wgsl"), include_str!("../../wgsl/attend_decode.wgsl")],
     bindings: &[
         input("rows"),
         weight("pages"),

@@ -11,7 +11,7 @@ const QUERIES: u32 = 16;
 pub(super) static KERNEL: Kernel = Kernel {
     name: "attend_prefill",
     about: "causal attention of a chunk over pages, in tiles with a running maximum",
-    wgsl: &[include_str!("../../wgsl/lib/kv.wgsl"), include_str!("../../wgsl/attend_prefill.wgsl")],
+    wgsl: &[include_str!("../../wgsl/lib/kv.wgsl"), include_str!("../../wgsl/lib/total.wgsl"), include_str!("../../wgsl/attend_prefill.wgsl")],
     bindings: &[input("rows"), weight("pages"), input("q"), input("keys"), input("values"), output("y")],
     cpu,
     cases,

@@ -24,7 +24,7 @@ pub struct Around {
 pub(super) static KERNEL: Kernel = Kernel {
     name: "matvec",
     about: "matrix × 1–8 columns, with norm, gate and residual folded in",
-    wgsl: &[include_str!("../../wgsl/matvec.wgsl")],
+    wgsl: &[include_str!("../../wgsl/lib/total.wgsl"), include_str!("../../wgsl/matvec.wgsl")],
     bindings: &[weight("quants"), weight("scales"), weight("gain"), input("x"), input("residual"), output("y")],
     cpu,
     cases,

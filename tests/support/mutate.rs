@@ -1,15 +1,13 @@
 //! Damaged copies of a file: flipped bits, overwritten integers, cuts, insertions and splices.
 
-/// SplitMix64, <https://prng.di.unimi.it/splitmix64.c>.
-struct Random(u64);
+use ffai::graph::Rng;
+
+/// The library's generator, with what mutations ask of it.
+struct Random(Rng);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.bits()
     }
 
     fn below(&mut self, end: usize) -> usize {
@@ -39,7 +37,7 @@ const INTERESTING: [u64; 16] = [
 
 /// One to four changes to `original`, which follow from `seed`.
 pub(crate) fn mutant(original: &[u8], seed: u64) -> Vec<u8> {
-    let mut random = Random(seed);
+    let mut random = Random(Rng(seed));
     let mut bytes = original.to_vec();
     for _ in 0..1 + random.below(4) {
         let length = bytes.len();
