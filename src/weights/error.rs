@@ -41,6 +41,34 @@ pub enum Error {
         /// Its first bytes, 16 at most; none if it is empty.
         found: Vec<u8>,
     },
+    /// The file does not start with the length of a header and the header's `{`.
+    #[error("{path} is no safetensors file: expected `{{` at byte 8, found it to start with {}", Opening(.found))]
+    NotSafetensors {
+        /// The file.
+        path: PathBuf,
+        /// Its first bytes, 16 at most; none if it is empty.
+        found: Vec<u8>,
+    },
+    /// A folder whose safetensors files make no checkpoint.
+    #[error(
+        "{path} is a folder: expected model.safetensors, model.safetensors.index.json or one complete set of parts in \
+         it, found {}",
+        Files(.found)
+    )]
+    Shards {
+        /// The folder.
+        path: PathBuf,
+        /// The safetensors files in it.
+        found: Vec<PathBuf>,
+    },
+    /// A checkpoint of several files lacks one of them.
+    #[error("no file {path}, which {needed_by} needs")]
+    MissingPart {
+        /// The file that is not there.
+        path: PathBuf,
+        /// The file that tells of it.
+        needed_by: PathBuf,
+    },
     /// A GGUF version that is not read here.
     #[error("{file}: expected GGUF version 2 or 3, found {found} (at byte 4)")]
     Version {
@@ -81,6 +109,18 @@ pub enum Error {
         /// What it may hold.
         expected: String,
         /// What it holds.
+        found: String,
+    },
+    /// A named entry says something that no sound file says.
+    #[error("{file}: {what}: expected {expected}, found {found}")]
+    Invalid {
+        /// The file.
+        file: PathBuf,
+        /// The entry.
+        what: String,
+        /// What it may say.
+        expected: String,
+        /// What it says.
         found: String,
     },
     /// Two entries share a name.
@@ -202,11 +242,18 @@ impl Error {
                 "give the path of a GGUF file; `tools/quickstart.sh` fetches a small one"
             }
             Self::Folder { .. } => "give the path of one of them",
-            Self::NotGguf { found, .. } => return Some(opening_hint(found).to_owned()),
+            Self::NotGguf { found, .. } | Self::NotSafetensors { found, .. } => {
+                return Some(opening_hint(found).to_owned());
+            }
             Self::Version { .. } => "convert the original model again with a current converter",
             Self::BigEndian { .. } => "convert the original model again without `--bigendian`",
             Self::Truncated { .. } => "the download may have stopped early: compare the file's size and fetch it again",
-            Self::Malformed { .. } | Self::Duplicate { .. } => {
+            Self::Shards { found, .. } if found.is_empty() => {
+                "give the folder of a model in safetensors format, or the path of a GGUF file"
+            }
+            Self::Shards { .. } => "give the path of one of them",
+            Self::MissingPart { .. } => "the download may have stopped early: fetch the files that are missing",
+            Self::Malformed { .. } | Self::Invalid { .. } | Self::Duplicate { .. } => {
                 "the file is damaged or its converter had a fault: fetch or convert it again"
             }
             Self::MissingKey { .. } | Self::WrongType { .. } => {
@@ -243,7 +290,9 @@ fn opening_hint(found: &[u8]) -> &'static str {
         "this is a web page, not the model: the link needs `/resolve/` in place of `/blob/`, or \
          a login"
     } else if found.get(8) == Some(&b'{') {
-        "this looks like a safetensors file: convert it, or fetch a GGUF of the same model"
+        "this looks like a safetensors file: give it a name that ends in .safetensors"
+    } else if found.starts_with(b"GGUF") {
+        "this looks like a GGUF file: give it a name that ends in .gguf"
     } else if found.starts_with(b"PK\x03\x04") || found.starts_with(b"\x80\x02") {
         "this looks like a PyTorch checkpoint: convert it, or fetch a GGUF of the same model"
     } else if [b"lmgg", b"tjgg", b"fmgg"].iter().any(|magic| found.starts_with(*magic)) {
@@ -258,14 +307,38 @@ pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LONGEST: usize = 60;
-        let mut left = self.0.chars();
         write!(out, "`")?;
-        for c in left.by_ref().take(LONGEST) {
-            // Not for quotes: they are harmless in a terminal, and escaped ones are hard to read.
-            if c.is_control() { write!(out, "{}", c.escape_default())? } else { write!(out, "{c}")? }
-        }
-        write!(out, "{}`", if left.next().is_some() { "…" } else { "" })
+        escape(self.0, 60, out)?;
+        write!(out, "`")
+    }
+}
+
+/// A parser's message, which may quote what it parsed: escaped, 200 characters at most.
+pub(super) struct Shown<'a>(pub(super) &'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escape(self.0, 200, out)
+    }
+}
+
+fn escape(text: &str, longest: usize, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut left = text.chars();
+    for c in left.by_ref().take(longest) {
+        // Not for quotes: they are harmless in a terminal, and escaped ones are hard to read.
+        if c.is_control() { write!(out, "{}", c.escape_default())? } else { write!(out, "{c}")? }
+    }
+    write!(out, "{}", if left.next().is_some() { "…" } else { "" })
+}
+
+/// A shape of any number of dimensions, of which eight are shown.
+pub(super) struct Shape<'a>(pub(super) &'a [u64]);
+
+impl fmt::Display for Shape<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 8;
+        let dims: Vec<String> = self.0.iter().take(MOST).map(u64::to_string).collect();
+        write!(out, "[{}{}]", dims.join(", "), if self.0.len() > MOST { ", …" } else { "" })
     }
 }
 

@@ -18,18 +18,15 @@
 mod cursor;
 mod header;
 mod metadata;
-mod names;
 mod tensor;
 mod tensor_type;
 mod value;
 
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 
-use super::Error;
+use super::{Error, file, names};
 
 pub use header::Header;
 pub use metadata::Metadata;
@@ -51,22 +48,7 @@ impl Gguf {
     /// # Errors
     /// When there is no readable file, and when [`Header::parse`] refuses it.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path).map_err(|source| Error::io(path, source))?;
-        let about = file.metadata().map_err(|source| Error::io(path, source))?;
-        if !about.is_file() {
-            // Linux opens directories happily; mapping one then fails with an obscure message.
-            let kind = match about.is_dir() {
-                true => io::ErrorKind::IsADirectory,
-                false => io::ErrorKind::Unsupported,
-            };
-            return Err(Error::io(path, kind.into()));
-        }
-        // SAFETY: the map is private to this struct, read-only, and lives as long as every slice
-        // handed out. What remains is another process that shrinks or rewrites the file while it
-        // is mapped: every engine that maps weights accepts that, and no lock portable to macOS
-        // and Linux rules it out. Nothing here keeps a conclusion about mapped bytes that memory
-        // safety depends on: names and values are copied out, and all slices lie inside the map.
-        let map = unsafe { Mmap::map(&file) }.map_err(|source| Error::io(path, source))?;
+        let map = file::map(path)?;
         let header = Header::parse(&map, path)?;
         Ok(Self { path: path.to_owned(), map, header })
     }

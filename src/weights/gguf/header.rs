@@ -5,10 +5,10 @@ use std::path::Path;
 use super::Error;
 use super::cursor::Cursor;
 use super::metadata::Metadata;
-use super::names::{Names, Twice};
 use super::tensor::{Row, TensorInfo, refuse_overlaps};
 use super::value::Value;
 use crate::weights::error::Quoted;
+use crate::weights::names::{Names, Twice};
 
 const MAGIC: &[u8] = b"GGUF";
 /// How much of a file's start [`Error::NotGguf`] shows; enough to tell what it is instead.

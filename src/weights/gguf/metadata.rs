@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::Error;
-use super::names::{Names, Twice};
 use super::value::{Array, Value};
+use crate::weights::names::{Names, Twice};
 
 /// Key-value pairs in file order.
 ///
