@@ -374,7 +374,7 @@ def main() -> None:
     report = {"versions": {"python": platform.python_version(),
                            **{name: version(name) for name in ("torch", "transformers", "gguf", "numpy")}},
               "models": {spec.name: make(spec) for spec in SPECS}}
-    files = sorted(p for p in HERE.iterdir() if p.suffix in (".gguf", ".npy") or p.name.endswith(".tokens.json"))
+    files = sorted(HERE / f"{spec.name}.{kind}" for spec in SPECS for kind in ("gguf", "logits.npy", "tokens.json"))
     report["files"] = {p.name: {"bytes": p.stat().st_size, "sha256": hashlib.sha256(p.read_bytes()).hexdigest()}
                        for p in files}
     (HERE / "versions.json").write_text(json.dumps(report, indent=2) + "\n")
