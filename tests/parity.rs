@@ -22,7 +22,7 @@ fn kernels_agree(checked: bool) {
     let full = std::env::var_os("FFAI_TEST_FULL").is_some();
     let mut failures = Vec::new();
     for kernel in CATALOGUE {
-        let mut cases = Cases::new(gpu.target(), FORMATS, 0x5EED, full);
+        let mut cases = Cases::new(gpu.target(), &FORMATS, 0x5EED, full);
         (kernel.cases)(&mut cases);
         let count = cases.cases.len();
         let mut largest: f64 = 0.0;

@@ -21,7 +21,7 @@ fn apple() -> Target {
 fn for_each_source(mut check: impl FnMut(&Op, &str)) {
     let mut seen = BTreeSet::new();
     for kernel in CATALOGUE {
-        let mut cases = Cases::new(&apple(), FORMATS, 1, true);
+        let mut cases = Cases::new(&apple(), &FORMATS, 1, true);
         (kernel.cases)(&mut cases);
         for case in &cases.cases {
             for op in case.plan.ops.iter().filter(|op| op.kernel.name == kernel.name) {

@@ -216,7 +216,7 @@ fn every_format_file_belongs_to_its_format() {
     let mut names: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
     names.sort_unstable();
     assert_eq!(shaders, names, "files of wgsl/formats, and `formats!`");
-    for format in FORMATS {
+    for format in FORMATS.iter() {
         let name = format.name;
         let own = read(&format!("wgsl/formats/{name}.wgsl"));
         assert_eq!(format.wgsl.last(), Some(&own.as_str()), "format `{name}` compiles another file");

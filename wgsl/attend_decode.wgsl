@@ -34,13 +34,15 @@ fn main(
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
     let kv_head = group.x;
-    let split = group.y;
     let row = rows[group.z];
-    let first = split * SPLIT;
-    if first > row.y {
+    // Slots count from the split with the first key that the window shows; splits begin where they would without one.
+    let seen = select(0u, row.y + 1u - WINDOW, row.y + 1u > WINDOW);
+    let begin = (seen / SPLIT + group.y) * SPLIT;
+    if begin > row.y {
         return;
     }
-    let count = min(SPLIT, row.y + 1u - first);
+    let first = max(begin, seen);
+    let count = min(begin + SPLIT, row.y + 1u) - first;
     let head = (group.z * KV_HEADS + kv_head) * GROUP;
 
     // Four keys at a time, so that a query's elements are loaded once for four. Keys past the end repeat the last one.
@@ -62,10 +64,15 @@ fn main(
         }
         for (var g = 0u; g < GROUP; g++) {
             let at = g * SPLIT + quad;
-            scores[at] = dots[g].x * SCALE;
-            scores[at + 1u] = dots[g].y * SCALE;
-            scores[at + 2u] = dots[g].z * SCALE;
-            scores[at + 3u] = dots[g].w * SCALE;
+            var s = dots[g] * SCALE;
+            if CAPPED {
+                s = capped(s);
+            }
+            // Past the end a score repeats the last key's, and is not looked at: the plane has room for whole quads.
+            scores[at] = s.x;
+            scores[at + 1u] = s.y;
+            scores[at + 2u] = s.z;
+            scores[at + 3u] = s.w;
         }
     }
     workgroupBarrier();
@@ -114,7 +121,7 @@ fn main(
         for (var s = 1u; s < STREAMS; s++) {
             total += partial[g * WORKERS + s * VECTORS + v];
         }
-        let at = (head + g) * groups.y + split;
+        let at = (head + g) * groups.y + group.y;
         if !SHARED {
             total = total / sums[g].y;
         } else if v == 0u {

@@ -33,6 +33,15 @@ fn query(row: u32, head: u32, vector: u32) -> vec4<f32> {
     return q[(min(row, arrayLength(&rows) - 1u) * HEADS + head) * VECTORS + vector];
 }
 
+// What the rows whose last keys are `limit` make of their products with `key`.
+fn shown(dots: vec4<f32>, key: vec4<i32>, limit: vec4<i32>) -> vec4<f32> {
+    var s = dots * SCALE;
+    if CAPPED {
+        s = capped(s);
+    }
+    return select(vec4<f32>(HIDDEN), s, key <= limit & key + i32(WINDOW) > limit);
+}
+
 fn four(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, k: vec4<f32>) -> vec4<f32> {
     return vec4<f32>(total(a * k), total(b * k), total(c * k), total(d * k));
 }
@@ -56,7 +65,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let lane = thread % 16u;  // of four keys
     let row = first + 4u * block;
 
-    for (var base = 0u; base <= u32(last); base += KEYS) {
+    // Tiles that lie before the window of the first row lie before that of every row.
+    let oldest = rows[first].y + 1u;
+    let begin = select(0u, (oldest - WINDOW) / KEYS * KEYS, oldest > WINDOW);
+    for (var base = begin; base <= u32(last); base += KEYS) {
         // Keys past the end stand for the last one; the mask hides them.
         let at = min(base + thread, u32(last));
         let page = pages[sequence * MAX_PAGES + at / PAGE];
@@ -83,11 +95,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         let limit = vec4<i32>(position(row), position(row + 1u), position(row + 2u), position(row + 3u));
         let key = vec4<i32>(i32(base + lane));
-        let hidden = vec4<f32>(HIDDEN);
-        scores[block * KEYS + lane] = select(hidden, s0 * SCALE, key <= limit);
-        scores[block * KEYS + lane + 16u] = select(hidden, s1 * SCALE, key + 16 <= limit);
-        scores[block * KEYS + lane + 32u] = select(hidden, s2 * SCALE, key + 32 <= limit);
-        scores[block * KEYS + lane + 48u] = select(hidden, s3 * SCALE, key + 48 <= limit);
+        scores[block * KEYS + lane] = shown(s0, key, limit);
+        scores[block * KEYS + lane + 16u] = shown(s1, key + 16, limit);
+        scores[block * KEYS + lane + 32u] = shown(s2, key + 32, limit);
+        scores[block * KEYS + lane + 48u] = shown(s3, key + 48, limit);
         workgroupBarrier();
 
         if thread < QUERIES {

@@ -9,7 +9,8 @@ const VECTORS: u32 = HEAD_DIM / 4u;
 @compute @workgroup_size(VECTORS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) vector: u32) {
     let row = rows[group.y];
-    let splits = row.y / SPLIT + 1u; // of this row; the longest row of the batch may need more slots
+    let seen = select(0u, row.y + 1u - WINDOW, row.y + 1u > WINDOW);
+    let splits = row.y / SPLIT + 1u - seen / SPLIT; // of this row; the longest row of the batch may need more slots
     let slots = arrayLength(&peaks) / (HEADS * arrayLength(&rows));
     let head = group.y * HEADS + group.x;
     var peak = peaks[head * slots].x;

@@ -1,7 +1,7 @@
-// x[r, :] = row token(r) of the embedding, for rows whose token lies in this block of the matrix.
+// x[r, :] = SCALE times row token(r) of the embedding, for rows whose token lies in this block of the matrix.
 //
 // One thread unpacks one block of 32 weights.
-@group(0) @binding(0) var<storage, read> quants: array<vec4<u32>>;    // plane of quants
+@group(0) @binding(0) var<storage, read> quants: array<Quants>;       // plane of quants
 @group(0) @binding(1) var<storage, read> scales: array<u32>;          // plane of scales
 @group(0) @binding(2) var<storage, read_write> rows: array<vec4<u32>>; // token, position, sequence of each row
 @group(0) @binding(3) var<storage, read_write> x: array<vec4<f32>>;   // [tokens, 32 BLOCKS]
@@ -20,12 +20,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let block = index % BLOCKS;
     let w = dequantize(unpack((token - FIRST) * BLOCKS + block));
     let at = index * 8u;
-    x[at] = w.q0;
-    x[at + 1u] = w.q1;
-    x[at + 2u] = w.q2;
-    x[at + 3u] = w.q3;
-    x[at + 4u] = w.q4;
-    x[at + 5u] = w.q5;
-    x[at + 6u] = w.q6;
-    x[at + 7u] = w.q7;
+    x[at] = w.q0 * SCALE;
+    x[at + 1u] = w.q1 * SCALE;
+    x[at + 2u] = w.q2 * SCALE;
+    x[at + 3u] = w.q3 * SCALE;
+    x[at + 4u] = w.q4 * SCALE;
+    x[at + 5u] = w.q5 * SCALE;
+    x[at + 6u] = w.q6 * SCALE;
+    x[at + 7u] = w.q7 * SCALE;
 }

@@ -2,7 +2,7 @@
 //
 // A thread owns a tile of 8 rows and 8 tokens in registers: weights are unpacked once for 8 tokens, activations loaded once for
 // 8 rows, and there is neither shared memory nor a barrier. Neighbouring threads own neighbouring rows and the same tokens.
-@group(0) @binding(0) var<storage, read> quants: array<vec4<u32>>;       // plane of quants
+@group(0) @binding(0) var<storage, read> quants: array<Quants>;          // plane of quants
 @group(0) @binding(1) var<storage, read> scales: array<u32>;             // plane of scales
 @group(0) @binding(2) var<storage, read_write> x: array<vec4<f32>>;      // [tokens, 32 BLOCKS]
 @group(0) @binding(3) var<storage, read_write> residual: array<f32>;     // [tokens, STRIDE]; anything unless RESIDUAL

@@ -2,12 +2,12 @@
 //
 // NORM: x is RMS-normalised first, x[k] * gain[k] / rms(x). The gain goes into the products and the root is taken of a sum
 //   that the same loop makes, so no separate pass over x is needed.
-// GATED: rows r and ROWS + r are gate and up; y = silu(gate) * up.
+// GATED: rows r and ROWS + r are gate and up; y = activation(gate) * up.
 // RESIDUAL: y += residual.
 //
 // A subgroup owns 8 rows of weights; its lanes stride over blocks of 32, so that x is loaded once for 8 rows and nothing is
 // shared but the final sums. The order of summation of a column does not depend on WIDTH.
-@group(0) @binding(0) var<storage, read> quants: array<vec4<u32>>;         // plane of quants
+@group(0) @binding(0) var<storage, read> quants: array<Quants>;            // plane of quants
 @group(0) @binding(1) var<storage, read> scales: array<u32>;               // plane of scales
 @group(0) @binding(2) var<storage, read> gain: array<vec4<f32>>;           // [32 BLOCKS]; anything unless NORM
 @group(0) @binding(3) var<storage, read_write> x: array<vec4<f32>>;        // [WIDTH, 32 BLOCKS]
@@ -23,7 +23,8 @@ struct Activations {
     a5: vec4<f32>,
     a6: vec4<f32>,
     a7: vec4<f32>,
-    sum: f32,     // of the 32 values, for formats with a minimum
+    sum: f32,     // of the 32 values, or of the first 16 where HALVES, for formats with a minimum
+    high: f32,    // sum of the last 16 where HALVES
     squares: f32, // sum of squares before the gain, for NORM
 }
 
@@ -59,10 +60,15 @@ fn activations(column: u32, block: u32) -> Activations {
         a7 *= gain[g + 7u];
     }
     var sum = 0.0;
-    if HAS_MINIMUM {
+    var high = 0.0;
+    if HAS_MINIMUM && HALVES {
+        sum = total((a0 + a1) + (a2 + a3));
+        high = total((a4 + a5) + (a6 + a7));
+    } else if HAS_MINIMUM {
         sum = total(((a0 + a1) + (a2 + a3)) + ((a4 + a5) + (a6 + a7)));
     }
-    return Activations(a0 * LOW, a1 * LOW, a2 * LOW, a3 * LOW, a4 * HIGH, a5 * HIGH, a6 * HIGH, a7 * HIGH, sum, squares);
+    return Activations(a0 * LOW, a1 * LOW, a2 * LOW, a3 * LOW, a4 * HIGH, a5 * HIGH, a6 * HIGH, a7 * HIGH, sum, high,
+        squares);
 }
 
 fn product(w: Raw, a: Activations) -> f32 {
@@ -70,29 +76,34 @@ fn product(w: Raw, a: Activations) -> f32 {
     t = fma(w.q1, a.a1, t);
     t = fma(w.q2, a.a2, t);
     t = fma(w.q3, a.a3, t);
-    t = fma(w.q4, a.a4, t);
-    t = fma(w.q5, a.a5, t);
-    t = fma(w.q6, a.a6, t);
-    t = fma(w.q7, a.a7, t);
+    if HALVES {
+        t *= w.d;
+        let u = fma(w.q5, a.a5, w.q4 * a.a4);
+        t = fma(fma(w.q7, a.a7, fma(w.q6, a.a6, u)), vec4<f32>(w.d_high), t);
+    } else {
+        t = fma(w.q4, a.a4, t);
+        t = fma(w.q5, a.a5, t);
+        t = fma(w.q6, a.a6, t);
+        t = fma(w.q7, a.a7, t);
+    }
     var p = total(t);
-    if HAS_SCALE {
+    if HAS_SCALE && !HALVES {
         p *= w.d;
     }
     if HAS_MINIMUM {
         p = fma(w.m, a.sum, p);
+        if HALVES {
+            p = fma(w.m_high, a.high, p);
+        }
     }
     return p;
-}
-
-fn silu(v: f32) -> f32 {
-    return v / (1.0 + exp(-v));
 }
 
 fn store(column: u32, row: u32, scale: f32, first: f32, second: f32) {
     if row < ROWS {
         var value = first * scale;
         if GATED {
-            value = silu(value) * (second * scale);
+            value = activation(value) * (second * scale);
         }
         let at = column * STRIDE + FIRST + row;
         if RESIDUAL {

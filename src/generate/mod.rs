@@ -7,6 +7,6 @@ mod request;
 mod session;
 
 pub use engine::{CHUNK, Engine, EngineOptions, Step};
-pub use open::{Backend, OpenOptions, open};
+pub use open::{Backend, OpenOptions, load, open, tokenizer};
 pub use request::{Event, FinishReason, Generation, Request, SamplingOptions, StepCounters};
 pub use session::Session;

@@ -8,8 +8,7 @@ use crate::graph::{Element, Executor};
 use crate::kernels::paged::PAGE;
 use crate::model;
 use crate::text::{Tokenizer, Vocabulary};
-use crate::weights::gguf::Gguf;
-use crate::weights::{self, Loader};
+use crate::weights::{self, Checkpoint, Loader};
 use std::path::Path;
 
 /// The longest context that is taken without being asked for.
@@ -64,24 +63,35 @@ impl Default for OpenOptions {
     }
 }
 
-/// Opens a GGUF file: its tokenizer, and its weights on a device. `progress` is told bytes done and bytes in all.
+/// Opens a checkpoint: its tokenizer, and its weights on a device. `progress` is told bytes done and bytes in all.
 pub fn open(
     path: &Path,
     options: &OpenOptions,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(Engine, Tokenizer), Error> {
-    let gguf = Gguf::open(path)?;
-    let config = model::ModelConfig::from_gguf(&gguf)?;
-    let tokenizer = Tokenizer::new(Vocabulary::from_gguf(gguf.metadata())?)
-        .map_err(|source| Error::Vocabulary { file: path.to_owned(), source })?;
+    let checkpoint = Checkpoint::open(path)?;
+    let config = model::family(&checkpoint)?.config(&checkpoint)?;
+    let tokenizer = tokenizer(&checkpoint)?;
     if tokenizer.vocab_size() as u64 > u64::from(config.vocab) {
         let what = format!(
-            "expected `token_embd.weight` to have a row for each of the vocabulary's {} tokens, found {}",
+            "expected the embedding to have a row for each of the vocabulary's {} tokens, found {}",
             tokenizer.vocab_size(),
             config.vocab
         );
         return Err(weights::Error::Model { file: path.to_owned(), what }.into());
     }
+    Ok((load(&checkpoint, options, progress)?, tokenizer))
+}
+
+/// Brings the weights of a checkpoint onto a device. `progress` is told bytes done and bytes in all.
+pub fn load(
+    checkpoint: &Checkpoint,
+    options: &OpenOptions,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Engine, Error> {
+    let path = checkpoint.path();
+    let family = model::family(checkpoint)?;
+    let config = family.config(checkpoint)?;
     let context = match options.context {
         Some(0) => return Err(Error::Option { option: "--ctx", expected: "at least 1", found: "0".to_owned() }),
         Some(context) if context > config.context => {
@@ -106,22 +116,24 @@ pub fn open(
             software: options.software,
         })?),
     };
-    let needed = {
-        let mut rehearsal = Loader::rehearsal(&gguf, &mut *executor);
-        model::load(&mut rehearsal)?;
-        rehearsal.expect_all_used(&config.architecture)?;
-        rehearsal.resident()
-    };
+    let names = family.names(checkpoint);
+    let needed = family.rehearse(&mut Loader::rehearsal(checkpoint, names.clone(), &mut *executor))?;
     check_budget(path, needed, &*executor)?;
-    let model = {
-        let mut loader = Loader::new(&gguf, &mut *executor, progress);
-        model::load(&mut loader)?
-    };
+    let model = family.load(&mut Loader::new(checkpoint, names, &mut *executor, progress))?;
     executor.flush()?;
     let context =
         if options.context.is_some() { context } else { context.min(fitting(&*executor, &config, options.kv)) };
-    let engine = Engine::new(executor, model, EngineOptions { context, kv: options.kv, chunk: options.chunk })?;
-    Ok((engine, tokenizer))
+    Engine::new(executor, model, EngineOptions { context, kv: options.kv, chunk: options.chunk })
+}
+
+/// The tokenizer of a checkpoint.
+pub fn tokenizer(checkpoint: &Checkpoint) -> Result<Tokenizer, Error> {
+    let file = || checkpoint.path().to_owned();
+    match (checkpoint.gguf(), checkpoint.folder()) {
+        (Some(gguf), _) => Tokenizer::new(Vocabulary::from_gguf(gguf.metadata())?)
+            .map_err(|source| Error::Vocabulary { file: file(), source }),
+        (None, _) => Err(weights::Error::Unsupported { what: "a tokenizer.json".to_owned(), hint: None }.into()),
+    }
 }
 
 /// The longest context whose cache one binding per layer holds and the memory budget leaves room for; at least one page.

@@ -54,7 +54,7 @@ pub struct Case {
 /// Collects cases.
 pub struct Cases {
     target: Target,
-    formats: &'static [&'static Format],
+    formats: Vec<&'static Format>,
     full: bool,
     seed: u64,
     /// What was collected.
@@ -63,13 +63,14 @@ pub struct Cases {
 
 impl Cases {
     /// An empty collection. `full` asks for the whole product of formats, sizes and modes.
-    pub fn new(target: &Target, formats: &'static [&'static Format], seed: u64, full: bool) -> Self {
+    pub fn new(target: &Target, formats: &[&'static Format], seed: u64, full: bool) -> Self {
+        let formats = formats.iter().copied().filter(|format| full || !format.variant).collect();
         Self { target: target.clone(), formats, full, seed, cases: Vec::new() }
     }
 
-    /// The formats that kernels are specialized for.
-    pub fn formats(&self) -> &'static [&'static Format] {
-        self.formats
+    /// The formats that kernels are specialized for; without mere variants unless the whole product is wanted.
+    pub fn formats(&self) -> &[&'static Format] {
+        &self.formats
     }
 
     /// Whether the whole product is wanted.
@@ -142,13 +143,11 @@ impl CaseRecorder {
 
     fn matrix_block(&mut self, format: &'static Format, rows: u32, cols: u32) -> MatrixBlock {
         let count = rows as usize * cols as usize / Format::BLOCK;
-        let mut file = vec![0; count * format.file_bytes];
-        for block in file.chunks_exact_mut(format.file_bytes) {
-            (format.random)(&mut self.rng, block);
-        }
+        let [data, scales, biases] = format.random_file(&mut self.rng, count);
+        let file = [data.as_slice(), &scales, &biases];
         let mut quants = vec![0; format.quants_len(count)];
         let mut scales = vec![0; format.scales_len(count)];
-        (format.repack)(&file, &mut quants, &mut scales);
+        (format.repack)(file, &mut quants, &mut scales);
         let quants = self.buffer(&quants);
         let scales = if scales.is_empty() { quants } else { self.buffer(&scales) };
         MatrixBlock { format, rows, quants, scales }

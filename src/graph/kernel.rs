@@ -67,24 +67,58 @@ impl std::fmt::Debug for Kernel {
 
 /// A format in which the rows of a weight matrix are stored: blocks of 32 weights, `w = scale · q + minimum`.
 ///
-/// On the device a matrix is two planes: the quants, whose loads are aligned to 16 bytes, and the rest of each block.
+/// On the device a matrix is two planes: the quants, whose loads are aligned, and the rest of each block.
 pub struct Format {
-    /// Name of the shader file and of the format in messages, e.g. `q4_1`.
+    /// Name of the format in messages, e.g. `q4_1`.
     pub name: &'static str,
     /// WGSL pieces that define `unpack` and the constants that kernels need; see `docs/adding-a-kernel.md`.
     pub wgsl: &'static [&'static str],
-    /// Bytes of a block in the file.
-    pub file_bytes: usize,
-    /// Bytes of a block in the plane of quants; a multiple of 16.
+    /// What the file stores together.
+    pub unit: FileUnit,
+    /// Bytes of a block in the plane of quants; a multiple of 4.
     pub quant_bytes: usize,
-    /// Bytes of two neighbouring blocks in the plane of scales; 0 where a format has none.
-    pub scale_pair_bytes: usize,
-    /// Splits blocks as they stand in a file into the two planes.
-    pub repack: fn(file: &[u8], quants: &mut [u8], scales: &mut [u8]),
+    /// What the plane of scales stores together.
+    pub scales: ScaleUnit,
+    /// Splits whole units as they stand in a file into the two planes.
+    pub repack: fn(file: [&[u8]; 3], quants: &mut [u8], scales: &mut [u8]),
     /// The 32 weights of block number `block`.
     pub unpack: fn(quants: &[u8], scales: &[u8], block: usize, out: &mut [f32; 32]),
-    /// A plausible block as it stands in a file, for tests and synthetic models.
-    pub random: fn(rng: &mut Rng, file: &mut [u8]),
+    /// A plausible unit as it stands in a file, for tests and synthetic models.
+    pub random: fn(rng: &mut Rng, file: [&mut [u8]; 3]),
+    /// Differs from another format in numbers alone: tests that run every kernel take it only when asked for everything.
+    pub variant: bool,
+}
+
+/// The smallest piece of a file that stands for whole blocks.
+///
+/// GGUF keeps a unit together, in the first of the three planes. MLX spreads it over three tensors: weights, scales, biases.
+#[derive(Clone, Copy, Debug)]
+pub struct FileUnit {
+    /// Blocks of 32 weights.
+    pub blocks: usize,
+    /// Bytes in each plane of the file.
+    pub bytes: [usize; 3],
+}
+
+impl FileUnit {
+    /// `blocks` blocks of 32 weights in `bytes` bytes of one plane.
+    pub const fn packed(blocks: usize, bytes: usize) -> Self {
+        Self { blocks, bytes: [bytes, 0, 0] }
+    }
+}
+
+/// The smallest piece of the plane of scales that is whole words.
+#[derive(Clone, Copy, Debug)]
+pub struct ScaleUnit {
+    /// Blocks of 32 weights.
+    pub blocks: usize,
+    /// Bytes, a multiple of 4; 0 where a format has no such plane.
+    pub bytes: usize,
+}
+
+impl ScaleUnit {
+    /// Of a format that is quants alone.
+    pub const NONE: Self = Self { blocks: 1, bytes: 0 };
 }
 
 impl Format {
@@ -98,7 +132,17 @@ impl Format {
 
     /// Bytes of the plane of scales of `blocks` blocks.
     pub const fn scales_len(&self, blocks: usize) -> usize {
-        blocks.div_ceil(2) * self.scale_pair_bytes
+        blocks.div_ceil(self.scales.blocks) * self.scales.bytes
+    }
+
+    /// Bytes of `blocks` blocks in each plane of a file.
+    pub fn file_len(&self, blocks: usize) -> [usize; 3] {
+        self.unit.bytes.map(|bytes| blocks / self.unit.blocks * bytes)
+    }
+
+    /// Weights that a row must hold a multiple of.
+    pub const fn granule(&self) -> usize {
+        self.unit.blocks * Self::BLOCK
     }
 
     /// Row `row` of a matrix whose rows have as many weights as `out`.
@@ -109,6 +153,18 @@ impl Format {
             (self.unpack)(quants, scales, row * blocks + index, &mut weights);
             chunk.copy_from_slice(&weights);
         }
+    }
+
+    /// `blocks` blocks of plausible random content, as the three planes of a file.
+    pub fn random_file(&self, rng: &mut Rng, blocks: usize) -> [Vec<u8>; 3] {
+        let mut planes = self.file_len(blocks).map(|len| vec![0; len]);
+        let [a, b, c] = self.unit.bytes;
+        for unit in 0..blocks / self.unit.blocks {
+            let [x, y, z] = &mut planes;
+            let parts = [&mut x[unit * a..][..a], &mut y[unit * b..][..b], &mut z[unit * c..][..c]];
+            (self.random)(rng, parts);
+        }
+        planes
     }
 }
 

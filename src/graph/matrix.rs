@@ -42,7 +42,7 @@ impl Matrix {
 impl MatrixBlock {
     /// Bytes on the device.
     pub fn bytes(&self) -> u64 {
-        let scales = if self.format.scale_pair_bytes == 0 { 0 } else { self.scales.bytes };
+        let scales = if self.format.scales.bytes == 0 { 0 } else { self.scales.bytes };
         self.quants.bytes + scales
     }
 }

@@ -1,8 +1,8 @@
 //! Laws of recording and planning, on kernels' own cases and on plans made for the purpose.
 
 use super::*;
+use crate::kernels::gate_mul::{Activation, gate_mul};
 use crate::kernels::rms_norm::rms_norm;
-use crate::kernels::silu_mul::silu_mul;
 
 fn target() -> Target {
     Target { subgroup: 8, max_binding_bytes: 1 << 27, max_workgroups: 65_535, f16: true, software: true }
@@ -21,10 +21,10 @@ fn tensors_that_live_at_once_share_no_byte() {
         for _ in 0..30 {
             // Inputs from anywhere before, so that lives are long and short.
             let x = live[rng.below(live.len() as u32) as usize];
-            let y = rms_norm(&mut r, x, gain(x.cols), 1e-5);
+            let y = rms_norm(&mut r, x, gain(x.cols), 1e-5, None);
             let wide = r.tensor(1 + rng.below(40), 8 * (1 + rng.below(9)));
             live.push(y);
-            live.push(silu_mul(&mut r, wide));
+            live.push(gate_mul(&mut r, wide, Activation::Silu));
         }
         r.keep(live[5]);
         let plan = r.finish();
@@ -43,7 +43,7 @@ fn a_chain_needs_the_memory_of_two_links() {
     let mut r = Recorder::new(&target());
     let mut x = r.input(64, 64);
     for _ in 0..20 {
-        x = rms_norm(&mut r, x, gain(64), 1e-5);
+        x = rms_norm(&mut r, x, gain(64), 1e-5, None);
     }
     r.keep(x);
     assert_eq!(r.finish().arena_bytes, 2 * 64 * 64 * 4);
@@ -53,11 +53,11 @@ fn a_chain_needs_the_memory_of_two_links() {
 fn a_kept_tensor_outlives_every_op() {
     let mut r = Recorder::new(&target());
     let x = r.input(4, 64);
-    let kept = rms_norm(&mut r, x, gain(64), 1e-5);
+    let kept = rms_norm(&mut r, x, gain(64), 1e-5, None);
     r.keep(kept);
     let mut y = kept;
     for _ in 0..4 {
-        y = rms_norm(&mut r, y, gain(64), 1e-5);
+        y = rms_norm(&mut r, y, gain(64), 1e-5, None);
     }
     let plan = r.finish();
     assert_eq!(plan.info(kept.id).last, plan.ops.len());
@@ -68,9 +68,9 @@ fn a_kept_tensor_outlives_every_op() {
 fn hazards_are_ops_that_touch_what_was_written() {
     let mut r = Recorder::new(&target());
     let x = r.input(4, 64);
-    let a = rms_norm(&mut r, x, gain(64), 1e-5);
-    let b = rms_norm(&mut r, x, gain(64), 1e-5);
-    let c = rms_norm(&mut r, a, gain(64), 1e-5);
+    let a = rms_norm(&mut r, x, gain(64), 1e-5, None);
+    let b = rms_norm(&mut r, x, gain(64), 1e-5, None);
+    let c = rms_norm(&mut r, a, gain(64), 1e-5, None);
     for tensor in [a, b, c] {
         r.keep(tensor);
     }
@@ -81,9 +81,9 @@ fn hazards_are_ops_that_touch_what_was_written() {
 fn zones_nest_and_end() {
     let mut r = Recorder::new(&target());
     let x = r.input(1, 64);
-    let y = r.zone("layer 0", |r| r.zone("mlp", |r| rms_norm(r, x, gain(64), 1e-5)));
-    let z = r.zone("head", |r| rms_norm(r, y, gain(64), 1e-5));
-    rms_norm(&mut r, z, gain(64), 1e-5);
+    let y = r.zone("layer 0", |r| r.zone("mlp", |r| rms_norm(r, x, gain(64), 1e-5, None)));
+    let z = r.zone("head", |r| rms_norm(r, y, gain(64), 1e-5, None));
+    rms_norm(&mut r, z, gain(64), 1e-5, None);
     let plan = r.finish();
     let paths: Vec<&str> = plan.ops.iter().map(|op| plan.zone(op)).collect();
     assert_eq!(paths, ["layer 0/mlp", "head", ""]);
@@ -93,8 +93,8 @@ fn zones_nest_and_end() {
 fn a_plans_cost_is_the_sum_of_its_ops() {
     let mut r = Recorder::new(&target());
     let x = r.input(3, 64);
-    let y = rms_norm(&mut r, x, gain(64), 1e-5);
-    silu_mul(&mut r, y);
+    let y = rms_norm(&mut r, x, gain(64), 1e-5, None);
+    gate_mul(&mut r, y, Activation::Silu);
     let cost = r.finish().cost();
     assert_eq!(cost.activation_bytes, 2 * 3 * 64 * 4 + 3 * 3 * 32 * 4);
     assert_eq!(cost.weight_bytes + cost.kv_bytes, 0);
@@ -128,25 +128,27 @@ fn totals_are_the_sums_of_events() {
 /// Every format: what is repacked unpacks to what the file's layout says, block by block, whatever the number of blocks.
 #[test]
 fn planes_hold_what_the_file_holds() {
-    for format in crate::weights::format::FORMATS {
+    for format in crate::weights::format::FORMATS.iter() {
         let mut rng = Rng(3);
-        let mut file = vec![0; 7 * format.file_bytes];
-        file.chunks_exact_mut(format.file_bytes).for_each(|block| (format.random)(&mut rng, block));
-        let planes = |file: &[u8], count: usize| {
+        let (unit, units) = (format.unit.blocks, 7);
+        let file = format.random_file(&mut rng, units * unit);
+        let planes = |first: usize, count: usize| {
+            let (start, len) = (format.file_len(first), format.file_len(count));
+            let part = std::array::from_fn(|plane| &file[plane][start[plane]..][..len[plane]]);
             let (mut quants, mut scales) = (vec![0; format.quants_len(count)], vec![0; format.scales_len(count)]);
-            (format.repack)(file, &mut quants, &mut scales);
+            (format.repack)(part, &mut quants, &mut scales);
             (quants, scales)
         };
-        let (quants, scales) = planes(&file, 7);
-        for block in 0..7 {
-            let (q, s) = planes(&file[block * format.file_bytes..][..format.file_bytes], 1);
+        let (quants, scales) = planes(0, units * unit);
+        for block in 0..units * unit {
+            let (q, s) = planes(block / unit * unit, unit);
             let (mut alone, mut among) = ([0.0; 32], [0.0; 32]);
-            (format.unpack)(&q, &s, 0, &mut alone);
+            (format.unpack)(&q, &s, block % unit, &mut alone);
             (format.unpack)(&quants, &scales, block, &mut among);
             assert_eq!(alone, among, "{} block {block}", format.name);
         }
-        // The device holds as many bytes as the file, but for one half-filled word.
-        let device = format.quants_len(1000) + format.scales_len(1000);
-        assert_eq!(device, 1000 * format.file_bytes, "{}", format.name);
+        // The device holds as many bytes as the file, but for one half-filled unit of scales.
+        let device = format.quants_len(1600) + format.scales_len(1600);
+        assert_eq!(device, format.file_len(1600).iter().sum::<usize>(), "{}", format.name);
     }
 }

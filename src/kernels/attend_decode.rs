@@ -1,7 +1,7 @@
 //! Attention of single rows: the first of two passes when the keys are split.
 
 use super::attend_reduce::attend_reduce;
-use super::paged::{self, Heads, Pages};
+use super::paged::{self, Heads, Pages, Scores};
 use super::{input, output, weight};
 use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Recorder, Slice, Tensor, Tolerance, Twin};
 
@@ -11,7 +11,12 @@ pub const SPLIT: u32 = 128;
 pub(super) static KERNEL: Kernel = Kernel {
     name: "attend_decode",
     about: "attention of single rows over pages, split over keys",
-    wgsl: &[include_str!("../../wgsl/lib/kv.wgsl"), include_str!("../../wgsl/lib/total.wgsl"), include_str!("../../wgsl/attend_decode.wgsl")],
+    wgsl: &[
+        include_str!("../../wgsl/lib/kv.wgsl"),
+        include_str!("../../wgsl/lib/total.wgsl"),
+        include_str!("../../wgsl/lib/softcap.wgsl"),
+        include_str!("../../wgsl/attend_decode.wgsl"),
+    ],
     bindings: &[
         input("rows"),
         weight("pages"),
@@ -30,7 +35,17 @@ pub(super) static KERNEL: Kernel = Kernel {
 ///
 /// `rows` holds 16 bytes per row: token, position, sequence, nothing. `splits` bounds the positions: all lie below
 /// `splits * SPLIT`. The result has the shape of `q`.
-pub fn attend_decode(r: &mut Recorder, q: Tensor, rows: Slice, heads: &Heads, pages: &Pages, splits: u32) -> Tensor {
+pub fn attend_decode(
+    r: &mut Recorder,
+    q: Tensor,
+    rows: Slice,
+    heads: &Heads,
+    scores: &Scores,
+    pages: &Pages,
+    splits: u32,
+) -> Tensor {
+    // A window touches one split more than it fills, because splits begin where they begin.
+    let splits = scores.window.map_or(splits, |window| splits.min(window.div_ceil(SPLIT) + 1));
     assert_eq!((u64::from(q.rows) * 16, q.cols), (rows.bytes, heads.query_cols()), "attend_decode: shape of q");
     let parts = r.tensor(q.rows, q.cols * splits);
     let peaks = r.tensor(q.rows, heads.heads * splits * 2);
@@ -43,8 +58,8 @@ pub fn attend_decode(r: &mut Recorder, q: Tensor, rows: Slice, heads: &Heads, pa
         .u32("SPLIT", SPLIT)
         .bool("SHARED", splits > 1)
         .u32("STREAMS", streams)
-        .u32("WORKGROUP", (heads.head_dim / 4 * streams).next_multiple_of(r.target().subgroup))
-        .f32("SCALE", (f64::from(heads.head_dim).sqrt().recip()) as f32);
+        .u32("WORKGROUP", (heads.head_dim / 4 * streams).next_multiple_of(r.target().subgroup));
+    let constants = scores.constants(constants);
     let keys = u64::from(q.rows) * u64::from(splits * SPLIT);
     r.push(Dispatch {
         kernel: &KERNEL,
@@ -67,12 +82,12 @@ pub fn attend_decode(r: &mut Recorder, q: Tensor, rows: Slice, heads: &Heads, pa
             weight_bytes: 0,
         },
     });
-    if splits == 1 { parts } else { attend_reduce(r, parts, peaks, rows, heads) }
+    if splits == 1 { parts } else { attend_reduce(r, parts, peaks, rows, heads, scores) }
 }
 
 fn cpu(t: &mut Twin<'_>) {
     let (kv_heads, group, head_dim) = (t.u32("KV_HEADS"), t.u32("GROUP"), t.u32("HEAD_DIM"));
-    let (split, shared, scale) = (t.u32("SPLIT"), t.bool("SHARED"), t.f32("SCALE"));
+    let (split, shared, scores) = (t.u32("SPLIT"), t.bool("SHARED"), Scores::of(t));
     let splits = t.workgroups()[1] as usize;
     let (half, max_pages) = (t.bool("HALF_KV"), t.u32("MAX_PAGES"));
     let shape = Heads { heads: (kv_heads * group) as u32, kv_heads: kv_heads as u32, head_dim: head_dim as u32 };
@@ -80,28 +95,29 @@ fn cpu(t: &mut Twin<'_>) {
     let (parts, peaks) = (t.take_floats(5), t.take_floats(6));
     for (token, row) in rows.chunks_exact(4).enumerate() {
         let count = row[1] as usize + 1;
+        let seen = scores.first(row[1] as usize);
         for head in 0..kv_heads * group {
             let at = |position| paged::place(table, max_pages, row[2], position, head / group, &shape);
             let query = &q[(token * kv_heads * group + head) * head_dim..][..head_dim];
-            for part in 0..count.div_ceil(split) {
-                let range = part * split..count.min((part + 1) * split);
+            for part in seen / split..count.div_ceil(split) {
+                let range = seen.max(part * split)..count.min((part + 1) * split);
                 let score = |position| -> f64 {
                     let start = at(position);
                     let dot: f64 =
                         query.iter().enumerate().map(|(i, &q)| f64::from(q) * paged::load(keys, half, start + i)).sum();
-                    dot * scale
+                    scores.score(dot)
                 };
-                let scores: Vec<f64> = range.clone().map(score).collect();
-                let peak = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let sum: f64 = scores.iter().map(|s| (s - peak).exp()).sum();
+                let found: Vec<f64> = range.clone().map(score).collect();
+                let peak = found.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let sum: f64 = found.iter().map(|s| (s - peak).exp()).sum();
                 let mut out = vec![0.0; head_dim];
-                for (position, score) in range.zip(&scores) {
+                for (position, score) in range.zip(&found) {
                     let (start, weight) = (at(position), (score - peak).exp());
                     for (i, out) in out.iter_mut().enumerate() {
                         *out += weight * paged::load(values, half, start + i);
                     }
                 }
-                let slot = (token * kv_heads * group + head) * splits + part;
+                let slot = (token * kv_heads * group + head) * splits + part - seen / split;
                 let divisor = if shared { 1.0 } else { sum };
                 for (i, value) in out.iter().enumerate() {
                     parts[slot * head_dim + i] = (value / divisor) as f32;
@@ -123,13 +139,25 @@ fn cases(cases: &mut Cases) {
                     continue;
                 }
                 let label = format!("{heads}/{kv_heads} heads of {head_dim}, {element:?}, lengths {lengths:?}");
-                cases.case(label, |c| record(c, &Heads { heads, kv_heads, head_dim }, element, &lengths));
+                let heads = Heads { heads, kv_heads, head_dim };
+                cases.case(label, |c| record(c, &heads, &Scores::plain(head_dim), element, &lengths));
             }
         }
     }
+    let heads = Heads { heads: 4, kv_heads: 2, head_dim: 16 };
+    for (window, cap) in [(Some(1), None), (Some(100), None), (Some(200), Some(2.0)), (None, Some(5.0))] {
+        let scores = Scores { scale: 0.3, cap, window };
+        cases.case(format!("{scores:?}"), |c| record(c, &heads, &scores, Element::F32, &[129, 5, 300, 128]));
+    }
 }
 
-pub(super) fn record(c: &mut crate::graph::CaseRecorder, heads: &Heads, element: Element, lengths: &[usize]) {
+pub(super) fn record(
+    c: &mut crate::graph::CaseRecorder,
+    heads: &Heads,
+    scores: &Scores,
+    element: Element,
+    lengths: &[usize],
+) {
     let pages = paged::case_pages(c, heads, element, lengths);
     let rows: Vec<u32> =
         lengths.iter().enumerate().flat_map(|(s, &length)| [0, length as u32 - 1, s as u32, 0]).collect();
@@ -137,6 +165,6 @@ pub(super) fn record(c: &mut crate::graph::CaseRecorder, heads: &Heads, element:
     let q = c.normal(lengths.len() as u32, heads.query_cols(), 2.0);
     let longest = lengths.iter().copied().max().unwrap_or(1) as u32;
     let splits = longest.div_ceil(SPLIT).next_power_of_two();
-    let y = attend_decode(&mut c.recorder, q, rows, heads, &pages, splits);
+    let y = attend_decode(&mut c.recorder, q, rows, heads, scores, &pages, splits);
     c.check(y, Element::F32);
 }

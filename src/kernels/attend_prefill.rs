@@ -1,6 +1,6 @@
 //! Causal attention of a chunk of rows of one sequence.
 
-use super::paged::{self, Heads, Pages};
+use super::paged::{self, Heads, Pages, Scores};
 use super::{input, output, weight};
 use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Recorder, Slice, Tensor, Tolerance, Twin};
 use rayon::prelude::*;
@@ -11,7 +11,12 @@ const QUERIES: u32 = 16;
 pub(super) static KERNEL: Kernel = Kernel {
     name: "attend_prefill",
     about: "causal attention of a chunk over pages, in tiles with a running maximum",
-    wgsl: &[include_str!("../../wgsl/lib/kv.wgsl"), include_str!("../../wgsl/lib/total.wgsl"), include_str!("../../wgsl/attend_prefill.wgsl")],
+    wgsl: &[
+        include_str!("../../wgsl/lib/kv.wgsl"),
+        include_str!("../../wgsl/lib/total.wgsl"),
+        include_str!("../../wgsl/lib/softcap.wgsl"),
+        include_str!("../../wgsl/attend_prefill.wgsl"),
+    ],
     bindings: &[input("rows"), weight("pages"), input("q"), input("keys"), input("values"), output("y")],
     cpu,
     cases,
@@ -21,14 +26,21 @@ pub(super) static KERNEL: Kernel = Kernel {
 /// Attention of each row of `q` (`[tokens, heads head_dim]`) over its sequence's keys up to its own position.
 ///
 /// All rows belong to one sequence. `rows` holds 16 bytes per row: token, position, sequence, nothing.
-pub fn attend_prefill(r: &mut Recorder, q: Tensor, rows: Slice, heads: &Heads, pages: &Pages) -> Tensor {
+pub fn attend_prefill(
+    r: &mut Recorder,
+    q: Tensor,
+    rows: Slice,
+    heads: &Heads,
+    scores: &Scores,
+    pages: &Pages,
+) -> Tensor {
     assert_eq!((u64::from(q.rows) * 16, q.cols), (rows.bytes, heads.query_cols()), "attend_prefill: shape of q");
     let y = r.tensor(q.rows, q.cols);
     let constants = Constants::new()
         .u32("HEADS", heads.heads)
         .u32("GROUP", heads.group())
-        .u32("HEAD_DIM", heads.head_dim)
-        .f32("SCALE", (f64::from(heads.head_dim).sqrt().recip()) as f32);
+        .u32("HEAD_DIM", heads.head_dim);
+    let constants = scores.constants(constants);
     let pairs = u64::from(q.rows) * (u64::from(q.rows) + 1) / 2;
     r.push(Dispatch {
         kernel: &KERNEL,
@@ -48,7 +60,7 @@ pub fn attend_prefill(r: &mut Recorder, q: Tensor, rows: Slice, heads: &Heads, p
 }
 
 fn cpu(t: &mut Twin<'_>) {
-    let (heads, group, head_dim, scale) = (t.u32("HEADS"), t.u32("GROUP"), t.u32("HEAD_DIM"), t.f32("SCALE"));
+    let (heads, group, head_dim, scores) = (t.u32("HEADS"), t.u32("GROUP"), t.u32("HEAD_DIM"), Scores::of(t));
     let (half, max_pages) = (t.bool("HALF_KV"), t.u32("MAX_PAGES"));
     let shape = Heads { heads: heads as u32, kv_heads: (heads / group) as u32, head_dim: head_dim as u32 };
     let (rows, table, q, keys, values) = (t.words(0), t.words(1), t.floats(2), t.bytes(3), t.bytes(4));
@@ -58,18 +70,20 @@ fn cpu(t: &mut Twin<'_>) {
         let row = &rows[token * 4..][..4];
         let query = &q[index * head_dim..][..head_dim];
         let at = |position| paged::place(table, max_pages, row[2], position, head / group, &shape);
-        let scores: Vec<f64> = (0..=row[1] as usize)
+        let seen = scores.first(row[1] as usize)..row[1] as usize + 1;
+        let found: Vec<f64> = seen
+            .clone()
             .map(|position| {
                 let start = at(position);
                 let dot: f64 =
                     query.iter().enumerate().map(|(i, &q)| f64::from(q) * paged::load(keys, half, start + i)).sum();
-                dot * scale
+                scores.score(dot)
             })
             .collect();
-        let peak = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = scores.iter().map(|s| (s - peak).exp()).sum();
+        let peak = found.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = found.iter().map(|s| (s - peak).exp()).sum();
         let mut out = vec![0.0; head_dim];
-        for (position, score) in scores.iter().enumerate() {
+        for (position, score) in seen.zip(&found) {
             let (start, weight) = (at(position), (score - peak).exp() / sum);
             for (i, out) in out.iter_mut().enumerate() {
                 *out += weight * paged::load(values, half, start + i);
@@ -91,16 +105,29 @@ fn cases(cases: &mut Cases) {
                     continue;
                 }
                 let label = format!("{heads}/{kv_heads} heads of {head_dim}, {element:?}, {tokens} rows from {start}");
-                cases.case(label, |c| {
-                    let heads = Heads { heads, kv_heads, head_dim };
-                    let pages = paged::case_pages(c, &heads, element, &[3, (start + tokens) as usize]);
-                    let rows: Vec<u32> = (start..start + tokens).flat_map(|position| [0, position, 1, 0]).collect();
-                    let rows = c.buffer(&rows);
-                    let q = c.normal(tokens, heads.query_cols(), 2.0);
-                    let y = attend_prefill(&mut c.recorder, q, rows, &heads, &pages);
-                    c.check(y, Element::F32);
-                });
+                let heads = Heads { heads, kv_heads, head_dim };
+                cases.case(label, |c| record(c, &heads, &Scores::plain(head_dim), element, start..start + tokens));
             }
         }
     }
+    let heads = Heads { heads: 4, kv_heads: 2, head_dim: 16 };
+    for (window, cap) in [(Some(1), None), (Some(20), None), (Some(70), Some(2.0)), (None, Some(5.0))] {
+        let scores = Scores { scale: 0.3, cap, window };
+        cases.case(format!("{scores:?}"), |c| record(c, &heads, &scores, Element::F32, 100..170));
+    }
+}
+
+fn record(
+    c: &mut crate::graph::CaseRecorder,
+    heads: &Heads,
+    scores: &Scores,
+    element: Element,
+    positions: std::ops::Range<u32>,
+) {
+    let pages = paged::case_pages(c, heads, element, &[3, positions.end as usize]);
+    let rows: Vec<u32> = positions.clone().flat_map(|position| [0, position, 1, 0]).collect();
+    let rows = c.buffer(&rows);
+    let q = c.normal(positions.len() as u32, heads.query_cols(), 2.0);
+    let y = attend_prefill(&mut c.recorder, q, rows, heads, scores, &pages);
+    c.check(y, Element::F32);
 }

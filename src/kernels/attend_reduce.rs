@@ -1,6 +1,6 @@
 //! The second pass of decode attention: joins the splits.
 
-use super::paged::Heads;
+use super::paged::{Heads, NO_WINDOW, Scores};
 use super::{attend_decode, input, output};
 use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Recorder, Slice, Tensor, Tolerance, Twin};
 
@@ -22,6 +22,7 @@ pub(super) fn attend_reduce(
     peaks: Tensor,
     rows: Slice,
     heads: &Heads,
+    scores: &Scores,
 ) -> Tensor {
     let y = r.tensor(parts.rows, heads.query_cols());
     r.push(Dispatch {
@@ -30,7 +31,8 @@ pub(super) fn attend_reduce(
         constants: Constants::new()
             .u32("HEADS", heads.heads)
             .u32("HEAD_DIM", heads.head_dim)
-            .u32("SPLIT", attend_decode::SPLIT),
+            .u32("SPLIT", attend_decode::SPLIT)
+            .u32("WINDOW", scores.window.unwrap_or(NO_WINDOW)),
         operands: &[rows.into(), parts.into(), peaks.into(), y.into()],
         workgroups: [heads.heads, parts.rows, 1],
         cost: Cost {
@@ -44,11 +46,13 @@ pub(super) fn attend_reduce(
 
 fn cpu(t: &mut Twin<'_>) {
     let (heads, head_dim, split) = (t.u32("HEADS"), t.u32("HEAD_DIM"), t.u32("SPLIT"));
+    let window = t.u32("WINDOW");
     let (rows, parts, peaks) = (t.words(0), t.floats(1), t.floats(2));
     let y = t.take_floats(3);
     let splits = peaks.len() / 2 / heads / (rows.len() / 4);
     for (token, row) in rows.chunks_exact(4).enumerate() {
-        let live = row[1] as usize / split + 1;
+        let seen = (row[1] as usize + 1).saturating_sub(window);
+        let live = row[1] as usize / split + 1 - seen / split;
         for head in 0..heads {
             let slot = (token * heads + head) * splits;
             let peak = (0..live).map(|s| f64::from(peaks[(slot + s) * 2])).fold(f64::NEG_INFINITY, f64::max);
@@ -64,8 +68,9 @@ fn cpu(t: &mut Twin<'_>) {
 }
 
 fn cases(cases: &mut Cases) {
-    for (heads, head_dim, lengths, splits) in [(4, 16, vec![129], 2), (3, 64, vec![700, 5, 512], 8)] {
-        cases.case(format!("{heads} heads of {head_dim}, lengths {lengths:?}"), |c| {
+    let shapes = [(4, 16, vec![129], 2, None), (3, 64, vec![700, 5, 512], 8, None), (3, 64, vec![700, 5, 512], 3, Some(130))];
+    for (heads, head_dim, lengths, splits, window) in shapes {
+        cases.case(format!("{heads} heads of {head_dim}, lengths {lengths:?}, window {window:?}"), |c| {
             let shape = Heads { heads, kv_heads: heads, head_dim };
             let rows: Vec<u32> = lengths.iter().flat_map(|&length: &u32| [0, length - 1, 0, 0]).collect();
             let rows = c.buffer(&rows);
@@ -76,7 +81,7 @@ fn cases(cases: &mut Cases) {
                 .flat_map(|_| [c.rng.normal() * if splits == 2 { 3.0 } else { 60.0 }, 1.0 + c.rng.normal().abs() * 9.0])
                 .collect();
             let peaks = c.input(tokens, heads * splits * 2, &pairs);
-            let y = attend_reduce(&mut c.recorder, parts, peaks, rows, &shape);
+            let y = attend_reduce(&mut c.recorder, parts, peaks, rows, &shape, &Scores { window, ..Scores::plain(head_dim) });
             c.check(y, Element::F32);
         });
     }

@@ -79,9 +79,10 @@ fn cpu(t: &mut Twin<'_>) {
 }
 
 fn cases(cases: &mut Cases) {
-    let shapes = [(9, 13, 96), (17, 8, 32), (40, 300, 64), (1, 7, 320), (12, 33, 1536)];
-    for (f, &format) in cases.formats().iter().enumerate() {
+    let shapes = [(9, 13, 96u32), (17, 8, 32), (40, 300, 64), (1, 7, 320), (12, 33, 1536)];
+    for (f, &format) in cases.formats().to_vec().iter().enumerate() {
         for (s, &(tokens, rows, cols)) in shapes.iter().enumerate() {
+            let cols = cols.next_multiple_of(format.granule() as u32);
             if !cases.full() && (f + s) % 2 == 1 {
                 continue;
             }

@@ -1,6 +1,6 @@
 //! Keys and values in pages, as the attention kernels see them.
 
-use crate::graph::{CaseRecorder, Constants, Element, Slice};
+use crate::graph::{CaseRecorder, Constants, Element, Slice, Twin};
 use half::f16;
 
 /// Tokens per page. Small enough that short sequences waste little, large enough that the table is short.
@@ -31,6 +31,53 @@ pub struct Heads {
     /// Elements of a head; a multiple of 4.
     pub head_dim: u32,
 }
+
+/// What becomes of the product of a query and a key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scores {
+    /// Factor of the product, usually 1 / √head_dim.
+    pub scale: f32,
+    /// Bends scores below it: `cap · tanh(score / cap)`.
+    pub cap: Option<f32>,
+    /// A query sees so many keys at most, its own the last of them; at least 1.
+    pub window: Option<u32>,
+}
+
+impl Scores {
+    /// 1 / √head_dim, without cap and window.
+    pub fn plain(head_dim: u32) -> Self {
+        Self { scale: f64::from(head_dim).sqrt().recip() as f32, cap: None, window: None }
+    }
+
+    /// What kernels know of them. No window is one that nothing falls out of.
+    pub(super) fn constants(&self, constants: Constants) -> Constants {
+        constants
+            .f32("SCALE", self.scale)
+            .bool("CAPPED", self.cap.is_some())
+            .f32("CAP", self.cap.unwrap_or(1.0))
+            .u32("WINDOW", self.window.unwrap_or(NO_WINDOW))
+    }
+
+    /// Scores and windows as a twin finds them in its constants.
+    pub(super) fn of(t: &Twin<'_>) -> Self {
+        let cap = t.bool("CAPPED").then(|| t.f32("CAP") as f32);
+        Self { scale: t.f32("SCALE") as f32, cap, window: Some(t.u32("WINDOW") as u32) }
+    }
+
+    /// The score of a product.
+    pub(super) fn score(&self, dot: f64) -> f64 {
+        let score = dot * f64::from(self.scale);
+        self.cap.map_or(score, |cap| f64::from(cap) * (score / f64::from(cap)).tanh())
+    }
+
+    /// The first key that the query at `position` sees.
+    pub(super) fn first(&self, position: usize) -> usize {
+        (position + 1).saturating_sub(self.window.map_or(usize::MAX, |window| window as usize))
+    }
+}
+
+/// Larger than any position, and small enough that adding one to it is no overflow.
+pub(super) const NO_WINDOW: u32 = 1 << 30;
 
 impl Heads {
     /// Query heads that share a KV head.

@@ -34,7 +34,7 @@ pub fn linear(
 ) -> Tensor {
     let (x, norm) = normed(r, x, norm, rows);
     match rows {
-        Rows::Single => matvec(r, w, x, Around { norm, residual, gated: false }),
+        Rows::Single => matvec(r, w, x, Around { norm, residual, gate: None }),
         Rows::Block => matmul(r, w, x, residual),
     }
 }
@@ -46,7 +46,7 @@ pub fn linear(
 pub(super) fn normed(r: &mut Recorder, x: Tensor, norm: Option<Norm>, rows: Rows) -> (Tensor, Option<(Slice, f32)>) {
     match norm {
         Some(norm) if rows == Rows::Single && !r.target().software => (x, Some((norm.gain, norm.eps))),
-        Some(norm) => (rms_norm(r, x, norm.gain, norm.eps), None),
+        Some(norm) => (rms_norm(r, x, norm.gain, norm.eps, None), None),
         None => (x, None),
     }
 }

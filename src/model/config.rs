@@ -2,14 +2,13 @@
 
 use crate::Error;
 use crate::kernels::paged::Heads;
-use crate::weights;
-use crate::weights::gguf::Gguf;
+use crate::weights::{self, Checkpoint, Settings, TensorNames};
 
 /// Shape of a decoder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
-    /// `general.architecture`.
-    pub architecture: String,
+    /// The family's name.
+    pub family: &'static str,
     /// Entries of the vocabulary.
     pub vocab: u32,
     /// Width of the residual stream.
@@ -24,10 +23,10 @@ pub struct ModelConfig {
     pub context: u32,
     /// Epsilon of the norms.
     pub eps: f32,
-    /// Base of the rotary frequencies.
-    pub rope_base: f32,
     /// Elements of a head that are rotated.
     pub rotary: u32,
+    /// What the family's Python assumes where a `config.json` is silent.
+    pub(super) defaults: &'static [(&'static str, f64)],
 }
 
 /// Layers and widths past which a file is damaged rather than large.
@@ -37,46 +36,58 @@ const MOST_HEADS: u32 = 1 << 14;
 const MOST_SHARING: u32 = 64;
 
 impl ModelConfig {
-    /// Reads the keys `<architecture>.*` and checks that they fit each other.
-    pub fn from_gguf(gguf: &Gguf) -> Result<Self, Error> {
-        let m = gguf.metadata();
-        let architecture = m.str("general.architecture")?.to_owned();
-        if !super::architectures().any(|known| known == architecture) {
-            return Err(super::unknown(gguf));
-        }
-        refuse_variants(gguf, &architecture)?;
-        let key = |name: &str| format!("{architecture}.{name}");
-        let heads = m.u32(&key("attention.head_count"))?;
-        let kv_heads = m.opt_u32(&key("attention.head_count_kv"))?.unwrap_or(heads);
-        let hidden = m.u32(&key("embedding_length"))?;
-        let bad = |what: String| -> Error { weights::Error::Model { file: gguf.path().to_owned(), what }.into() };
+    /// Reads what the checkpoint says of its shape and checks that it fits together.
+    pub(super) fn read(
+        family: &'static str,
+        checkpoint: &Checkpoint,
+        names: &TensorNames,
+        defaults: &'static [(&'static str, f64)],
+    ) -> Result<Self, Error> {
+        let s = checkpoint.settings()?.with_defaults(defaults);
+        refuse_variants(checkpoint, &s)?;
+        let heads = s.u32("attention.head_count")?;
+        let kv_heads = s.opt_u32("attention.head_count_kv")?.unwrap_or(heads);
+        let hidden = s.u32("embedding_length")?;
+        let bad = |what: String| -> Error {
+            weights::Error::Model { file: checkpoint.config_path().to_owned(), what }.into()
+        };
         if heads == 0 || kv_heads == 0 || !heads.is_multiple_of(kv_heads) || heads > MOST_HEADS {
             return Err(bad(format!(
                 "expected up to {MOST_HEADS} query heads that divide among the key heads, found {heads} and {kv_heads}"
             )));
         }
-        let head_dim = m.opt_u32(&key("attention.key_length"))?.unwrap_or(hidden / heads);
-        let value_dim = m.opt_u32(&key("attention.value_length"))?.unwrap_or(head_dim);
-        let vocab = gguf.tensor("token_embd.weight")?.rows();
+        let head_dim = s.opt_u32("attention.key_length")?.unwrap_or(hidden / heads);
+        let value_dim = s.opt_u32("attention.value_length")?.unwrap_or(head_dim);
+        let part = if s.is_json() { s.opt_f32("partial_rotary_factor")? } else { None };
+        let rotary = match part {
+            Some(part) => (head_dim as f32 * part) as u32,
+            None => s.opt_u32("rope.dimension_count")?.unwrap_or(head_dim),
+        };
+        let vocab = checkpoint.rows(&names.native("token_embd.weight"))?;
         let config = Self {
+            family,
             vocab: u32::try_from(vocab).map_err(|_| bad(format!("a vocabulary of {vocab} entries")))?,
             hidden,
-            layers: m.u32(&key("block_count"))?,
-            ffn: m.u32(&key("feed_forward_length"))?,
+            layers: s.u32("block_count")?,
+            ffn: s.u32("feed_forward_length")?,
             heads: Heads { heads, kv_heads, head_dim },
-            context: m.u32(&key("context_length"))?,
-            eps: m.f32(&key("attention.layer_norm_rms_epsilon"))?,
-            rope_base: m.opt_f32(&key("rope.freq_base"))?.unwrap_or(10_000.0),
-            rotary: m.opt_u32(&key("rope.dimension_count"))?.unwrap_or(head_dim),
-            architecture,
+            context: s.u32("context_length")?,
+            eps: s.f32("attention.layer_norm_rms_epsilon")?,
+            rotary,
+            defaults,
         };
         config.check(value_dim).map_err(bad)?;
         Ok(config)
     }
 
+    /// The settings of the same checkpoint, for what the family alone has.
+    pub(super) fn settings<'a>(&self, checkpoint: &'a Checkpoint) -> Result<Settings<'a>, Error> {
+        Ok(checkpoint.settings()?.with_defaults(self.defaults))
+    }
+
     /// What is wrong, with what was expected and found.
     fn check(&self, value_dim: u32) -> Result<(), String> {
-        let Self { hidden, layers, ffn, context, eps, rope_base, rotary, .. } = *self;
+        let Self { hidden, layers, ffn, context, eps, rotary, .. } = *self;
         let head_dim = self.heads.head_dim;
         let expect = |good: bool, what: &str, expected: &str, found: String| {
             if good { Ok(()) } else { Err(format!("{what}: expected {expected}, found {found}")) }
@@ -99,35 +110,20 @@ impl ModelConfig {
         let rotates = rotary > 0 && rotary.is_multiple_of(2) && rotary <= head_dim;
         expect(rotates, "rope.dimension_count", &format!("an even number up to {head_dim}"), rotary.to_string())?;
         expect(context > 0, "context_length", "at least 1", context.to_string())?;
-        expect(
-            (0.0..=1.0).contains(&eps),
-            "attention.layer_norm_rms_epsilon",
-            "a number from 0 to 1",
-            eps.to_string(),
-        )?;
-        expect((1.0..=1e12).contains(&rope_base), "rope.freq_base", "a number from 1 to 1e12", rope_base.to_string())
+        expect((0.0..=1.0).contains(&eps), "attention.layer_norm_rms_epsilon", "a number from 0 to 1", eps.to_string())
     }
 }
 
 /// Refuses what changes a model's results and is not computed here: better no text than a wrong one.
-fn refuse_variants(gguf: &Gguf, architecture: &str) -> Result<(), Error> {
-    let m = gguf.metadata();
-    let key = |name: &str| format!("{architecture}.{name}");
-    let refuse = |what: String| -> Result<(), Error> {
-        let what = format!("{what} in {}", gguf.path().display());
-        Err(weights::Error::Unsupported { what, hint: Some("fetch another model of this family".to_owned()) }.into())
-    };
-    let scaling = m.opt_str(&key("rope.scaling.type"))?.unwrap_or("linear");
-    let factor = m.opt_f32(&key("rope.scaling.factor"))?.or(m.opt_f32(&key("rope.scale_linear"))?).unwrap_or(1.0);
-    if scaling != "none" && factor != 1.0 {
-        let scaling: String = scaling.chars().take(20).collect();
-        return refuse(format!("rope scaling `{}` by {factor}", scaling.escape_debug()));
-    }
-    if let Some(window) = m.opt_u32(&key("attention.sliding_window"))?.filter(|&window| window > 0) {
-        return refuse(format!("attention through a sliding window of {window} tokens"));
-    }
-    if let Some(experts) = m.opt_u32(&key("expert_count"))?.filter(|&experts| experts > 0) {
-        return refuse(format!("a mixture of {experts} experts"));
+fn refuse_variants(checkpoint: &Checkpoint, s: &Settings<'_>) -> Result<(), Error> {
+    if let Some(experts) = s.opt_u32("expert_count")?.filter(|&experts| experts > 0) {
+        return Err(refused(checkpoint, format!("a mixture of {experts} experts")));
     }
     Ok(())
+}
+
+/// An error for what a file asks for and no family computes.
+pub(super) fn refused(checkpoint: &Checkpoint, what: String) -> Error {
+    let what = format!("{what} in {}", checkpoint.config_path().display());
+    weights::Error::Unsupported { what, hint: Some("fetch another model of this family".to_owned()) }.into()
 }

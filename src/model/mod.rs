@@ -1,7 +1,8 @@
 //! Model families: one file each, and the table that lists them.
 
 mod config;
-mod llama;
+mod decoder;
+mod rope;
 
 pub use config::ModelConfig;
 
@@ -9,8 +10,7 @@ use crate::Error;
 use crate::cache::Cache;
 use crate::graph::{Recorder, Tensor};
 use crate::layers::Batch;
-use crate::weights::Loader;
-use crate::weights::gguf::Gguf;
+use crate::weights::{Checkpoint, Loader, TensorNames, Translation};
 
 /// A loaded model: weights on a device and the order of its blocks.
 pub trait Model {
@@ -24,33 +24,102 @@ pub trait Model {
     fn weight_bytes(&self) -> u64;
 }
 
-type Load = fn(&mut Loader<'_>) -> Result<Box<dyn Model>, Error>;
+/// A family of models: by what names checkpoints call it, and how it is loaded.
+pub struct Family {
+    /// Its name here.
+    pub name: &'static str,
+    /// Models that belong to it.
+    pub about: &'static str,
+    /// `architectures[0]` of a `config.json`.
+    pub architectures: &'static [&'static str],
+    /// `model_type` of a `config.json`, of the whole or of its `text_config`.
+    pub model_types: &'static [&'static str],
+    /// `general.architecture` of a GGUF file.
+    pub gguf: &'static [&'static str],
+    /// How models of the family are sampled where their checkpoint does not say.
+    pub sampling: SamplingDefaults,
+    /// Names of tensors that Hugging Face checkpoints of this family spell in their own way.
+    names: &'static [Translation],
+    /// What the family's Python assumes where a `config.json` is silent, by GGUF's key.
+    defaults: &'static [(&'static str, f64)],
+    load: fn(&mut Loader<'_>, ModelConfig) -> Result<Box<dyn Model>, Error>,
+}
+
+/// Sampling that a family is made for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SamplingDefaults {
+    /// Divides the logits.
+    pub temperature: f32,
+    /// Keeps the best tokens until their probability reaches this; 1 is off.
+    pub top_p: f32,
+    /// Keeps so many tokens; 0 is off.
+    pub top_k: u32,
+}
+
+/// Of families that say nothing else.
+const USUAL: SamplingDefaults = SamplingDefaults { temperature: 0.6, top_p: 1.0, top_k: 0 };
 
 macro_rules! families {
-    ($($architecture:literal => $module:ident),* $(,)?) => {
-        /// `general.architecture` of a GGUF file, and who loads it.
-        static FAMILIES: &[(&str, Load)] = &[$(($architecture, $module::load)),*];
+    ($($module:ident),* $(,)?) => {
+        $(mod $module;)*
+        /// Every family that this build loads. The first that knows a name has it.
+        pub static FAMILIES: &[&Family] = &[$(&$module::FAMILY),*];
     };
 }
-families! { "llama" => llama }
+families! { llama, mistral, qwen2, qwen3, gemma2, gemma3 }
 
-/// Architectures that this build loads.
-pub fn architectures() -> impl Iterator<Item = &'static str> {
-    FAMILIES.iter().map(|(name, _)| *name)
+/// The family of a checkpoint: by `architectures[0]`, then `model_type`, then GGUF's `general.architecture`.
+///
+/// # Errors
+/// No family of this build goes by any of these names.
+pub fn family(checkpoint: &Checkpoint) -> Result<&'static Family, Error> {
+    let settings = checkpoint.settings()?;
+    let metadata = settings.metadata();
+    let architecture = metadata.opt_strings("architectures")?.and_then(|names| names.first()).map(String::as_str);
+    let model_type = metadata.opt_str("model_type")?;
+    let nested = metadata.opt_str("text_config.model_type")?;
+    let gguf = metadata.opt_str("general.architecture")?;
+    let find = |name: Option<&str>, names: fn(&Family) -> &'static [&'static str]| {
+        FAMILIES.iter().copied().find(|family| name.is_some_and(|name| names(family).contains(&name)))
+    };
+    let found = find(architecture, |family| family.architectures)
+        .or_else(|| find(model_type, |family| family.model_types))
+        .or_else(|| find(nested, |family| family.model_types))
+        .or_else(|| find(gguf, |family| family.gguf));
+    found.ok_or_else(|| {
+        // The name comes from a stranger's file.
+        let named = architecture.or(model_type).or(gguf).unwrap_or_default();
+        let found = named.chars().take(60).collect::<String>().escape_debug().to_string();
+        let known = FAMILIES.iter().map(|family| family.name).collect::<Vec<_>>().join(", ");
+        Error::Family { found, file: checkpoint.config_path().to_owned(), known }
+    })
 }
 
-/// Loads the weights of a file by its family.
-pub fn load(loader: &mut Loader<'_>) -> Result<Box<dyn Model>, Error> {
-    let found = loader.gguf().metadata().str("general.architecture")?.to_owned();
-    match FAMILIES.iter().find(|(name, _)| *name == found) {
-        Some((_, load)) => load(loader),
-        None => Err(unknown(loader.gguf())),
+impl Family {
+    /// What the family's checkpoints call their tensors.
+    pub fn names(&self, checkpoint: &Checkpoint) -> TensorNames {
+        TensorNames::of(checkpoint, self.names)
     }
-}
 
-fn unknown(gguf: &Gguf) -> Error {
-    // The name comes from a stranger's file.
-    let found = gguf.metadata().str("general.architecture").unwrap_or_default().chars().take(60).collect::<String>();
-    let known = architectures().collect::<Vec<_>>().join(", ");
-    Error::Family { found: found.escape_debug().to_string(), file: gguf.path().to_owned(), known }
+    /// Reads and checks a checkpoint's hyperparameters.
+    pub fn config(&self, checkpoint: &Checkpoint) -> Result<ModelConfig, Error> {
+        ModelConfig::read(self.name, checkpoint, &self.names(checkpoint), self.defaults)
+    }
+
+    /// Loads the weights of a checkpoint.
+    pub fn load(&self, loader: &mut Loader<'_>) -> Result<Box<dyn Model>, Error> {
+        let config = self.config(loader.checkpoint())?;
+        (self.load)(loader, config)
+    }
+
+    /// Loads nothing, but finds everything that loading would find wrong: bytes that the weights will take on the device.
+    pub fn rehearse(&self, rehearsal: &mut Loader<'_>) -> Result<u64, Error> {
+        self.load(rehearsal)?;
+        // Half of a model that sees; its language is whole without.
+        let sees = |name: &str| {
+            ["vision_tower.", "multi_modal_projector.", "vision_model."].iter().any(|part| name.contains(part))
+        };
+        rehearsal.expect_all_used(self.name, sees)?;
+        Ok(rehearsal.resident())
+    }
 }

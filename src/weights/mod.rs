@@ -1,5 +1,6 @@
 //! Checkpoints on disk: readers, and the formats their weights are stored in.
 
+mod checkpoint;
 mod error;
 mod file;
 pub mod format;
@@ -8,7 +9,12 @@ mod load;
 mod locate;
 mod names;
 pub mod safetensors;
+mod settings;
+mod tensor_names;
 
+pub use checkpoint::Checkpoint;
 pub use error::Error;
 pub use load::Loader;
 pub use locate::{default_model, locate};
+pub use settings::Settings;
+pub use tensor_names::{TensorNames, Translation};

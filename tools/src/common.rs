@@ -4,8 +4,8 @@ use crate::failure::Failure;
 use clap::{Args, ValueEnum};
 use ffai::generate::{Backend, Engine, OpenOptions};
 use ffai::graph::Element;
-use ffai::text::{Tokenizer, Vocabulary};
-use ffai::weights::{self, gguf::Gguf};
+use ffai::text::Tokenizer;
+use ffai::weights::{self, Checkpoint};
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 
@@ -70,8 +70,7 @@ pub(crate) fn check_ids(ids: &[u32], engine: &Engine, most: usize) -> Result<(),
 
 /// A model's tokenizer, without its weights.
 pub(crate) fn tokenizer(model: &str) -> Result<Tokenizer, Failure> {
-    let gguf = Gguf::open(&weights::locate(model)?)?;
-    Ok(Tokenizer::new(Vocabulary::from_gguf(gguf.metadata())?)?)
+    Ok(ffai::generate::tokenizer(&Checkpoint::open(&weights::locate(model)?)?)?)
 }
 
 /// A text file, or standard input where there is none and it is no terminal.

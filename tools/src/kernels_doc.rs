@@ -31,10 +31,10 @@ pub(crate) fn page() -> String {
         "\n## Weight formats\n\n\
          A block is {} weights. On the device a matrix is a plane of quants and, for formats that have one, a plane of\n\
          scales; together they take as many bytes as the blocks of the file.\n\n\
-         | format | bytes per block in the file | on the device: quants + scales | bits per weight |\n|---|--:|--:|--:|\n",
+         | format | bytes in the file per blocks | on the device, per block: quants + scales | bits per weight |\n|---|--:|--:|--:|\n",
         Format::BLOCK
     );
-    for format in FORMATS {
+    for format in FORMATS.iter() {
         page.push_str(&format_row(format));
     }
     page
@@ -56,9 +56,11 @@ fn kernel_row(kernel: &Kernel) -> String {
 }
 
 fn format_row(format: &Format) -> String {
-    let scales = format.scale_pair_bytes as f64 / 2.0;
+    let file: usize = format.unit.bytes.iter().sum();
+    let scales = format.scales.bytes as f64 / format.scales.blocks as f64;
     let bits = (format.quant_bytes as f64 + scales) * 8.0 / Format::BLOCK as f64;
-    format!("| `{}` | {} | {} + {scales} | {bits} |\n", format.name, format.file_bytes, format.quant_bytes)
+    let (blocks, quants) = (format.unit.blocks, format.quant_bytes);
+    format!("| `{}` | {file} per {blocks} | {quants} + {scales} | {bits} |\n", format.name)
 }
 
 #[cfg(test)]

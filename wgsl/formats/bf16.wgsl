@@ -1,4 +1,6 @@
 // 32 weights of 2 bytes, the upper halves of f32 numbers; the even ones in the low halves of words.
+alias Quants = vec4<u32>;
+const HALVES: bool = false;
 const HAS_SCALE: bool = false;
 const HAS_MINIMUM: bool = false;
 const LOW: vec4<f32> = vec4<f32>(1.0);
@@ -17,6 +19,6 @@ fn unpack(block: u32) -> Raw {
     return Raw(
         widen(a.x, a.y), widen(a.z, a.w), widen(b.x, b.y), widen(b.z, b.w),
         widen(c.x, c.y), widen(c.z, c.w), widen(d.x, d.y), widen(d.z, d.w),
-        1.0, 0.0,
+        1.0, 0.0, 0.0, 0.0,
     );
 }

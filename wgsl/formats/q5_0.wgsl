@@ -1,4 +1,6 @@
 // 5 bits and a scale: w = d (q - 16). Three words per two blocks: their fifth bits, then both scales.
+alias Quants = vec4<u32>;
+const HALVES: bool = false;
 const HAS_SCALE: bool = true;
 const HAS_MINIMUM: bool = true;
 
@@ -11,6 +13,6 @@ fn unpack(block: u32) -> Raw {
     return Raw(
         five(q.x, fifth, 0u, 0u), five(q.y, fifth, 0u, 4u), five(q.z, fifth, 0u, 8u), five(q.w, fifth, 0u, 12u),
         five(q.x, fifth, 4u, 16u), five(q.y, fifth, 4u, 20u), five(q.z, fifth, 4u, 24u), five(q.w, fifth, 4u, 28u),
-        d, m,
+        d, m, 0.0, 0.0,
     );
 }

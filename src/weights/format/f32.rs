@@ -1,19 +1,20 @@
 //! IEEE single precision. Blocks of 32 keep kernels free of cases; there is no scale.
 
-use crate::graph::{Format, Rng};
+use crate::graph::{FileUnit, Format, Rng, ScaleUnit};
 
 pub(super) static FORMAT: Format = Format {
     name: "f32",
     wgsl: &[include_str!("../../../wgsl/formats/f32.wgsl")],
-    file_bytes: 128,
+    unit: FileUnit::packed(1, 128),
     quant_bytes: 128,
-    scale_pair_bytes: 0,
+    scales: ScaleUnit::NONE,
     repack,
     unpack,
     random,
+    variant: false,
 };
 
-fn repack(file: &[u8], quants: &mut [u8], _scales: &mut [u8]) {
+fn repack([file, ..]: [&[u8]; 3], quants: &mut [u8], _scales: &mut [u8]) {
     quants.copy_from_slice(file);
 }
 
@@ -24,7 +25,7 @@ fn unpack(quants: &[u8], _scales: &[u8], block: usize, out: &mut [f32; 32]) {
     }
 }
 
-fn random(rng: &mut Rng, file: &mut [u8]) {
+fn random(rng: &mut Rng, [file, ..]: [&mut [u8]; 3]) {
     for field in file.chunks_exact_mut(4) {
         field.copy_from_slice(&(rng.normal() * 0.1).to_le_bytes());
     }

@@ -3,20 +3,21 @@
 //! Plane of scales: one f16 per block, two blocks to a word.
 
 use super::block::{self, half, nibble};
-use crate::graph::{Format, Rng};
+use crate::graph::{FileUnit, Format, Rng, ScaleUnit};
 
 pub(super) static FORMAT: Format = Format {
     name: "q4_0",
     wgsl: &[include_str!("../../../wgsl/lib/nibbles.wgsl"), include_str!("../../../wgsl/formats/q4_0.wgsl")],
-    file_bytes: 18,
+    unit: FileUnit::packed(1, 18),
     quant_bytes: 16,
-    scale_pair_bytes: 4,
+    scales: ScaleUnit { blocks: 2, bytes: 4 },
     repack,
     unpack,
     random,
+    variant: false,
 };
 
-fn repack(file: &[u8], quants: &mut [u8], scales: &mut [u8]) {
+fn repack([file, ..]: [&[u8]; 3], quants: &mut [u8], scales: &mut [u8]) {
     for (index, block) in file.chunks_exact(18).enumerate() {
         scales[index * 2..][..2].copy_from_slice(&block[..2]);
         quants[index * 16..][..16].copy_from_slice(&block[2..]);
@@ -30,6 +31,6 @@ fn unpack(quants: &[u8], scales: &[u8], block: usize, out: &mut [f32; 32]) {
     }
 }
 
-fn random(rng: &mut Rng, file: &mut [u8]) {
+fn random(rng: &mut Rng, [file, ..]: [&mut [u8]; 3]) {
     block::random(rng, file, 1);
 }

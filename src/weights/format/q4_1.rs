@@ -3,20 +3,21 @@
 //! Plane of scales: d and m share a word per block.
 
 use super::block::{self, half, nibble};
-use crate::graph::{Format, Rng};
+use crate::graph::{FileUnit, Format, Rng, ScaleUnit};
 
 pub(super) static FORMAT: Format = Format {
     name: "q4_1",
     wgsl: &[include_str!("../../../wgsl/lib/nibbles.wgsl"), include_str!("../../../wgsl/formats/q4_1.wgsl")],
-    file_bytes: 20,
+    unit: FileUnit::packed(1, 20),
     quant_bytes: 16,
-    scale_pair_bytes: 8,
+    scales: ScaleUnit { blocks: 2, bytes: 8 },
     repack,
     unpack,
     random,
+    variant: false,
 };
 
-fn repack(file: &[u8], quants: &mut [u8], scales: &mut [u8]) {
+fn repack([file, ..]: [&[u8]; 3], quants: &mut [u8], scales: &mut [u8]) {
     for (index, block) in file.chunks_exact(20).enumerate() {
         scales[index * 4..][..4].copy_from_slice(&block[..4]);
         quants[index * 16..][..16].copy_from_slice(&block[4..]);
@@ -30,6 +31,6 @@ fn unpack(quants: &[u8], scales: &[u8], block: usize, out: &mut [f32; 32]) {
     }
 }
 
-fn random(rng: &mut Rng, file: &mut [u8]) {
+fn random(rng: &mut Rng, [file, ..]: [&mut [u8]; 3]) {
     block::random(rng, file, 2);
 }

@@ -3,20 +3,21 @@
 //! Plane of scales: three words per two blocks: the fifth bits of each, then both scales as f16.
 
 use super::block::{self, half, nibble};
-use crate::graph::{Format, Rng};
+use crate::graph::{FileUnit, Format, Rng, ScaleUnit};
 
 pub(super) static FORMAT: Format = Format {
     name: "q5_0",
     wgsl: &[include_str!("../../../wgsl/lib/fives.wgsl"), include_str!("../../../wgsl/formats/q5_0.wgsl")],
-    file_bytes: 22,
+    unit: FileUnit::packed(1, 22),
     quant_bytes: 16,
-    scale_pair_bytes: 12,
+    scales: ScaleUnit { blocks: 2, bytes: 12 },
     repack,
     unpack,
     random,
+    variant: false,
 };
 
-fn repack(file: &[u8], quants: &mut [u8], scales: &mut [u8]) {
+fn repack([file, ..]: [&[u8]; 3], quants: &mut [u8], scales: &mut [u8]) {
     for (index, block) in file.chunks_exact(22).enumerate() {
         let pair = &mut scales[index / 2 * 12..][..12];
         pair[index % 2 * 4..][..4].copy_from_slice(&block[2..6]);
@@ -35,6 +36,6 @@ fn unpack(quants: &[u8], scales: &[u8], block: usize, out: &mut [f32; 32]) {
     }
 }
 
-fn random(rng: &mut Rng, file: &mut [u8]) {
+fn random(rng: &mut Rng, [file, ..]: [&mut [u8]; 3]) {
     block::random(rng, file, 1);
 }

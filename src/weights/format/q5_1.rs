@@ -3,20 +3,21 @@
 //! Plane of scales: two words per block: d and m, then the fifth bits.
 
 use super::block::{self, half, nibble};
-use crate::graph::{Format, Rng};
+use crate::graph::{FileUnit, Format, Rng, ScaleUnit};
 
 pub(super) static FORMAT: Format = Format {
     name: "q5_1",
     wgsl: &[include_str!("../../../wgsl/lib/fives.wgsl"), include_str!("../../../wgsl/formats/q5_1.wgsl")],
-    file_bytes: 24,
+    unit: FileUnit::packed(1, 24),
     quant_bytes: 16,
-    scale_pair_bytes: 16,
+    scales: ScaleUnit { blocks: 2, bytes: 16 },
     repack,
     unpack,
     random,
+    variant: false,
 };
 
-fn repack(file: &[u8], quants: &mut [u8], scales: &mut [u8]) {
+fn repack([file, ..]: [&[u8]; 3], quants: &mut [u8], scales: &mut [u8]) {
     for (index, block) in file.chunks_exact(24).enumerate() {
         scales[index * 8..][..8].copy_from_slice(&block[..8]);
         quants[index * 16..][..16].copy_from_slice(&block[8..]);
@@ -32,6 +33,6 @@ fn unpack(quants: &[u8], scales: &[u8], block: usize, out: &mut [f32; 32]) {
     }
 }
 
-fn random(rng: &mut Rng, file: &mut [u8]) {
+fn random(rng: &mut Rng, [file, ..]: [&mut [u8]; 3]) {
     block::random(rng, file, 2);
 }

@@ -3,20 +3,21 @@
 //! Plane of scales: one f16 per block, two blocks to a word.
 
 use super::block::{self, half};
-use crate::graph::{Format, Rng};
+use crate::graph::{FileUnit, Format, Rng, ScaleUnit};
 
 pub(super) static FORMAT: Format = Format {
     name: "q8_0",
     wgsl: &[include_str!("../../../wgsl/formats/q8_0.wgsl")],
-    file_bytes: 34,
+    unit: FileUnit::packed(1, 34),
     quant_bytes: 32,
-    scale_pair_bytes: 4,
+    scales: ScaleUnit { blocks: 2, bytes: 4 },
     repack,
     unpack,
     random,
+    variant: false,
 };
 
-fn repack(file: &[u8], quants: &mut [u8], scales: &mut [u8]) {
+fn repack([file, ..]: [&[u8]; 3], quants: &mut [u8], scales: &mut [u8]) {
     for (index, block) in file.chunks_exact(34).enumerate() {
         scales[index * 2..][..2].copy_from_slice(&block[..2]);
         quants[index * 32..][..32].copy_from_slice(&block[2..]);
@@ -30,6 +31,6 @@ fn unpack(quants: &[u8], scales: &[u8], block: usize, out: &mut [f32; 32]) {
     }
 }
 
-fn random(rng: &mut Rng, file: &mut [u8]) {
+fn random(rng: &mut Rng, [file, ..]: [&mut [u8]; 3]) {
     block::random(rng, file, 1);
 }

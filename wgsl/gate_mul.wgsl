@@ -1,4 +1,4 @@
-// y[r, c] = silu(x[r, c]) * x[r, COLS + c]: the gate opens what stands beside it.
+// y[r, c] = activation(x[r, c]) * x[r, COLS + c]: the gate opens what stands beside it.
 @group(0) @binding(0) var<storage, read_write> x: array<f32>; // [rows, 2 COLS]
 @group(0) @binding(1) var<storage, read_write> y: array<f32>; // [rows, COLS]
 
@@ -10,6 +10,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     }
     let row = index / COLS;
     let at = row * 2u * COLS + index % COLS;
-    let gate = x[at];
-    y[index] = gate / (1.0 + exp(-gate)) * x[at + COLS];
+    y[index] = activation(x[at]) * x[at + COLS];
 }

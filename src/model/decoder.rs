@@ -1,0 +1,205 @@
+//! The decoder that families of dense transformers share: attention and a gated feed-forward block per layer, RMS norms, rotary
+//! positions. A family says what differs.
+
+use super::{Model, ModelConfig};
+use crate::Error;
+use crate::cache::Cache;
+use crate::graph::{Matrix, Recorder, Slice, Tensor};
+use crate::kernels::embed::embed;
+use crate::kernels::gate_mul::Activation;
+use crate::kernels::gather_rows::gather_rows;
+use crate::kernels::matvec::MAX_WIDTH;
+use crate::kernels::paged::Scores;
+use crate::kernels::rope_store::{HeadPrelude, Rotary};
+use crate::kernels::softcap::softcap;
+use crate::layers::{Attention, Batch, Mlp, Norm, Rows, linear};
+use crate::weights::Loader;
+
+/// What a family's decoder does differently from the plainest one.
+pub(super) struct Variant {
+    /// Pairs of rotated elements are neighbours.
+    pub(super) interleaved: bool,
+    /// Queries, keys and values have biases.
+    pub(super) biases: Biases,
+    /// Query and key heads are normalised before they are rotated.
+    pub(super) head_norms: bool,
+    /// What the blocks compute is normalised before it joins the residual stream.
+    pub(super) post_norms: bool,
+    /// The file's gains lack the one that is to be added to them.
+    pub(super) gains_lack_one: bool,
+    /// What opens the feed-forward gate.
+    pub(super) activation: Activation,
+    /// Factor of the embeddings.
+    pub(super) embedding_scale: f32,
+    /// Bends the logits.
+    pub(super) logit_cap: Option<f32>,
+    /// The head repeats the embedding, whether or not the file has a copy.
+    pub(super) tied: Option<bool>,
+}
+
+/// Whether a family has biases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Biases {
+    /// Where the file has them.
+    AsStored,
+    /// Always.
+    Required,
+}
+
+/// What differs from layer to layer.
+#[derive(Clone, Debug)]
+pub(super) struct LayerKind {
+    /// Scale, cap and window of attention's scores.
+    pub(super) scores: Scores,
+    /// Radians per position of each pair.
+    pub(super) frequencies: Slice,
+}
+
+pub(super) struct Decoder {
+    config: ModelConfig,
+    embedding: Matrix,
+    embedding_scale: f32,
+    layers: Vec<Layer>,
+    norm: Norm,
+    head: Matrix,
+    logit_cap: Option<f32>,
+    weight_bytes: u64,
+}
+
+struct Layer {
+    attention: Attention,
+    mlp: Mlp,
+}
+
+impl Decoder {
+    /// Loads the weights of `config`'s shape; `kinds` has one entry per layer.
+    pub(super) fn load(
+        loader: &mut Loader<'_>,
+        config: ModelConfig,
+        variant: &Variant,
+        kinds: &[LayerKind],
+    ) -> Result<Box<dyn Model>, Error> {
+        let hidden = config.hidden;
+        let embedding = loader.matrix(&[("token_embd.weight", config.vocab)], hidden)?;
+        let mut layers = Vec::new();
+        for (index, kind) in kinds.iter().enumerate() {
+            layers.push(layer(loader, &config, variant, index, kind)?);
+        }
+        let norm = norm(loader, &config, variant, "output_norm.weight")?;
+        let tied = variant.tied.unwrap_or(!loader.has("output.weight"));
+        let head = if tied {
+            loader.skip("output.weight");
+            embedding.clone()
+        } else {
+            loader.matrix(&[("output.weight", config.vocab)], hidden)?
+        };
+        let (embedding_scale, logit_cap) = (variant.embedding_scale, variant.logit_cap);
+        let weight_bytes = loader.resident();
+        Ok(Box::new(Self { config, embedding, embedding_scale, layers, norm, head, logit_cap, weight_bytes }))
+    }
+}
+
+fn layer(
+    loader: &mut Loader<'_>,
+    config: &ModelConfig,
+    variant: &Variant,
+    index: usize,
+    kind: &LayerKind,
+) -> Result<Layer, Error> {
+    let (hidden, heads) = (config.hidden, config.heads);
+    let name = |part: &str| format!("blk.{index}.{part}.weight");
+    let kv = heads.kv_heads * heads.head_dim;
+    let qkv = [(name("attn_q"), heads.query_cols()), (name("attn_k"), kv), (name("attn_v"), kv)];
+    let gate_up = [(name("ffn_gate"), config.ffn), (name("ffn_up"), config.ffn)];
+    let [attention_post, mlp_post] = if variant.post_norms {
+        [
+            Some(norm(loader, config, variant, &name("post_attention_norm"))?),
+            Some(norm(loader, config, variant, &name("post_ffw_norm"))?),
+        ]
+    } else {
+        [None, None]
+    };
+    let attention = Attention {
+        norm: norm(loader, config, variant, &name("attn_norm"))?,
+        qkv: loader.matrix(&qkv.each_ref().map(|(name, rows)| (name.as_str(), *rows)), hidden)?,
+        prelude: prelude(loader, config, variant, index)?,
+        output: loader.matrix(&[(&name("attn_output"), hidden)], heads.query_cols())?,
+        post: attention_post,
+        heads,
+        rotary: Rotary { frequencies: kind.frequencies, interleaved: variant.interleaved },
+        scores: kind.scores,
+    };
+    let mlp = Mlp {
+        norm: norm(loader, config, variant, &name("ffn_norm"))?,
+        gate_up: loader.matrix(&gate_up.each_ref().map(|(name, rows)| (name.as_str(), *rows)), hidden)?,
+        activation: variant.activation,
+        down: loader.matrix(&[(&name("ffn_down"), hidden)], config.ffn)?,
+        post: mlp_post,
+    };
+    Ok(Layer { attention, mlp })
+}
+
+/// Biases and norms of heads, each stacked in the order of `qkv`.
+fn prelude(
+    loader: &mut Loader<'_>,
+    config: &ModelConfig,
+    variant: &Variant,
+    index: usize,
+) -> Result<HeadPrelude, Error> {
+    let heads = config.heads;
+    let kv = heads.kv_heads * heads.head_dim;
+    let [q, k, v] = ["attn_q", "attn_k", "attn_v"].map(|part| format!("blk.{index}.{part}.bias"));
+    let biased = variant.biases == Biases::Required || loader.has(&q);
+    let bias = biased.then(|| loader.vectors(&[(&q, heads.query_cols()), (&k, kv), (&v, kv)])).transpose()?;
+    let norm = if variant.head_norms {
+        let mut gains = gain(loader, variant, &format!("blk.{index}.attn_q_norm.weight"), heads.head_dim)?;
+        gains.extend(gain(loader, variant, &format!("blk.{index}.attn_k_norm.weight"), heads.head_dim)?);
+        Some((loader.upload_vector("norms of heads", &gains)?, config.eps))
+    } else {
+        None
+    };
+    Ok(HeadPrelude { bias, norm })
+}
+
+fn norm(loader: &mut Loader<'_>, config: &ModelConfig, variant: &Variant, name: &str) -> Result<Norm, Error> {
+    let values = gain(loader, variant, name, config.hidden)?;
+    Ok(Norm { gain: loader.upload_vector(name, &values)?, eps: config.eps })
+}
+
+fn gain(loader: &mut Loader<'_>, variant: &Variant, name: &str, len: u32) -> Result<Vec<f32>, Error> {
+    let mut values = loader.values(name, len)?;
+    if variant.gains_lack_one {
+        values.iter_mut().for_each(|value| *value += 1.0);
+    }
+    Ok(values)
+}
+
+impl Model for Decoder {
+    fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    fn forward(&self, r: &mut Recorder, batch: &Batch, cache: &Cache, outputs: bool) -> Option<Tensor> {
+        // [tokens, hidden]
+        let mut x = r.zone("embed", |r| embed(r, &self.embedding, batch.rows, self.embedding_scale));
+        for (index, layer) in self.layers.iter().enumerate() {
+            let pages = cache.pages(index);
+            x = r.zone(format!("layer {index}"), |r| {
+                let x = r.zone("attention", |r| layer.attention.record(r, x, batch, &pages));
+                r.zone("mlp", |r| layer.mlp.record(r, x, batch.kind))
+            });
+        }
+        outputs.then(|| {
+            r.zone("head", |r| {
+                let x = batch.picks.map_or(x, |picks| gather_rows(r, x, picks)); // [outputs, hidden]
+                let kind = if x.rows <= MAX_WIDTH { Rows::Single } else { Rows::Block };
+                let logits = linear(r, &self.head, x, Some(self.norm), None, kind); // [outputs, vocab]
+                self.logit_cap.map_or(logits, |cap| softcap(r, logits, cap))
+            })
+        })
+    }
+
+    fn weight_bytes(&self) -> u64 {
+        self.weight_bytes
+    }
+}

@@ -1,0 +1,267 @@
+//! A checkpoint of any kind: its tensors and what describes them.
+
+use super::format::{self, mlx};
+use super::gguf::{Gguf, Metadata};
+use super::safetensors::{Dtype, SafeTensor, Safetensors};
+use super::settings::{self, Settings};
+use super::{Error, file};
+use crate::graph::Format;
+use std::path::{Path, PathBuf};
+
+/// A `config.json` larger than this describes no model.
+const CONFIG_BYTES: u64 = 16 << 20;
+
+/// A checkpoint on disk, mapped and checked.
+#[derive(Debug)]
+pub struct Checkpoint {
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Gguf(Gguf),
+    /// `config` holds the keys of `config.json`.
+    Folder {
+        tensors: Safetensors,
+        config: Metadata,
+        config_path: PathBuf,
+    },
+}
+
+/// A weight as a file holds it: one tensor of GGUF or safetensors, or the three that MLX makes of one.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored<'a> {
+    /// Names of its tensors.
+    pub(crate) names: Vec<&'a str>,
+    /// Sizes of its dimensions, the contiguous one first: `[cols, rows]`.
+    pub(crate) dims: Vec<u64>,
+    /// Its type, as its format calls it.
+    pub(crate) kind: String,
+    /// How kernels read it; `None` where there is no kernel.
+    pub(crate) format: Option<&'static Format>,
+    /// Its bytes, in as many planes as the format has.
+    pub(crate) planes: [&'a [u8]; 3],
+}
+
+impl Stored<'_> {
+    /// Bytes in the file.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.planes.iter().map(|plane| plane.len() as u64).sum()
+    }
+}
+
+impl Checkpoint {
+    /// Opens a GGUF file (or the first of its parts), a folder with safetensors and a `config.json`, or a safetensors file in such
+    /// a folder.
+    ///
+    /// # Errors
+    /// What the readers find wrong with the files, and a missing or damaged `config.json`.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        if !path.is_dir() && !name.ends_with(".safetensors") && !name.ends_with(".safetensors.index.json") {
+            return Ok(Self { source: Source::Gguf(Gguf::open(path)?) });
+        }
+        let tensors = Safetensors::open(path)?;
+        let config_path = tensors.folder().join("config.json");
+        let config = settings::from_json(&config_path, &file::read(&config_path, "configuration", CONFIG_BYTES)?)?;
+        Ok(Self { source: Source::Folder { tensors, config, config_path } })
+    }
+
+    /// The path it was opened from.
+    pub fn path(&self) -> &Path {
+        match &self.source {
+            Source::Gguf(gguf) => gguf.path(),
+            Source::Folder { tensors, .. } => tensors.path(),
+        }
+    }
+
+    /// The file that its hyperparameters come from.
+    pub fn config_path(&self) -> &Path {
+        match &self.source {
+            Source::Gguf(gguf) => gguf.path(),
+            Source::Folder { config_path, .. } => config_path,
+        }
+    }
+
+    /// The GGUF file, if it is one.
+    pub fn gguf(&self) -> Option<&Gguf> {
+        match &self.source {
+            Source::Gguf(gguf) => Some(gguf),
+            Source::Folder { .. } => None,
+        }
+    }
+
+    /// The folder of a checkpoint in safetensors, where tokenizer and configuration lie too.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.source {
+            Source::Gguf(_) => None,
+            Source::Folder { tensors, .. } => Some(tensors.folder()),
+        }
+    }
+
+    /// Bytes of all its files of weights.
+    pub fn file_bytes(&self) -> u64 {
+        match &self.source {
+            Source::Gguf(gguf) => gguf.file_bytes(),
+            Source::Folder { tensors, .. } => tensors.file_bytes(),
+        }
+    }
+
+    /// Its hyperparameters.
+    ///
+    /// # Errors
+    /// A GGUF file without `general.architecture`.
+    pub fn settings(&self) -> Result<Settings<'_>, Error> {
+        match &self.source {
+            Source::Gguf(gguf) => Ok(Settings::gguf(gguf.metadata(), gguf.metadata().str("general.architecture")?)),
+            Source::Folder { config, .. } => Ok(Settings::json(config)),
+        }
+    }
+
+    /// Names and bytes of all tensors.
+    pub fn tensors(&self) -> Vec<(&str, u64)> {
+        match &self.source {
+            Source::Gguf(gguf) => gguf.tensors().map(|tensor| (tensor.name.as_str(), tensor.bytes)).collect(),
+            Source::Folder { tensors, .. } => {
+                tensors.tensors().map(|tensor| (tensor.name.as_str(), tensor.bytes)).collect()
+            }
+        }
+    }
+
+    /// Whether there is a tensor called `name`.
+    pub fn has(&self, name: &str) -> bool {
+        match &self.source {
+            Source::Gguf(gguf) => gguf.find(name).is_some(),
+            Source::Folder { tensors, .. } => tensors.find(name).is_some(),
+        }
+    }
+
+    /// Rows of the tensor called `name`, whatever its type.
+    ///
+    /// # Errors
+    /// It is missing.
+    pub fn rows(&self, name: &str) -> Result<u64, Error> {
+        match &self.source {
+            Source::Gguf(gguf) => Ok(gguf.tensor(name)?.rows()),
+            Source::Folder { tensors, .. } => Ok(tensors.tensor(name)?.shape.first().copied().unwrap_or(1)),
+        }
+    }
+
+    /// The weight called `name`, whose rows are to have `cols` elements: what MLX packed does not say by itself how many it holds.
+    ///
+    /// # Errors
+    /// It is missing, or packed in a way that makes no rows of `cols`.
+    pub(crate) fn stored(&self, name: &str, cols: u64) -> Result<Stored<'_>, Error> {
+        match &self.source {
+            Source::Gguf(gguf) => {
+                let tensor = gguf.tensor(name)?;
+                let kind = tensor.kind.name();
+                Ok(Stored {
+                    names: vec![&tensor.name],
+                    dims: tensor.dims.clone(),
+                    kind: kind.to_owned(),
+                    format: format::named(&kind.to_lowercase()),
+                    planes: [gguf.data(tensor), &[], &[]],
+                })
+            }
+            Source::Folder { tensors, config, .. } => {
+                let tensor = tensors.tensor(name)?;
+                match tensor.dtype {
+                    Dtype::U32 => packed(tensors, config, tensor, cols),
+                    dtype => Ok(Stored {
+                        names: vec![&tensor.name],
+                        dims: tensor.shape.iter().rev().copied().collect(),
+                        kind: format!("{dtype:?}"),
+                        format: plain(dtype).and_then(format::named),
+                        planes: [tensors.data(tensor), &[], &[]],
+                    }),
+                }
+            }
+        }
+    }
+}
+
+/// The format of a tensor of plain numbers.
+fn plain(dtype: Dtype) -> Option<&'static str> {
+    match dtype {
+        Dtype::F32 => Some("f32"),
+        Dtype::F16 => Some("f16"),
+        Dtype::BF16 => Some("bf16"),
+        _ => None,
+    }
+}
+
+/// A weight that MLX packed: `<layer>.weight` of u32, with `<layer>.scales` and `<layer>.biases`.
+fn packed<'a>(
+    tensors: &'a Safetensors,
+    config: &Metadata,
+    weight: &'a SafeTensor,
+    cols: u64,
+) -> Result<Stored<'a>, Error> {
+    let invalid = |expected: String, found: String| Error::Invalid {
+        file: tensors.path().to_owned(),
+        what: format!("packed weight {}", super::error::Quoted(&weight.name)),
+        expected,
+        found,
+    };
+    let layer = weight.name.strip_suffix(".weight").unwrap_or(&weight.name);
+    let mode = setting(config, layer, "mode").and_then(super::gguf::Value::text).unwrap_or("affine");
+    if mode != "affine" {
+        return Err(Error::Unsupported {
+            what: format!("quantization {} of {}", super::error::Quoted(mode), tensors.path().display()),
+            hint: Some("fetch a variant quantized with `--q-mode affine`, or in bf16".to_owned()),
+        });
+    }
+    let scales = tensors.tensor(&format!("{layer}.scales"))?;
+    let biases = tensors.tensor(&format!("{layer}.biases"))?;
+    let ([rows, words], [scale_rows, groups]) = (matrix(weight, &invalid)?, matrix(scales, &invalid)?);
+    if biases.shape != scales.shape || biases.dtype != scales.dtype || scale_rows != rows {
+        return Err(invalid(
+            format!("scales and biases of {rows} rows, of one shape and type"),
+            format!("{:?} {:?} and {:?} {:?}", scales.dtype, scales.shape, biases.dtype, biases.shape),
+        ));
+    }
+    let shapes = || format!("{words} words and {groups} groups");
+    let whole = |a: u64, b: u64| (b > 0 && a.is_multiple_of(b)).then(|| a / b);
+    let (Some(bits), Some(group)) = (whole(words.saturating_mul(32), cols), whole(cols, groups)) else {
+        return Err(invalid(format!("words and groups that divide among {cols} weights per row"), shapes()));
+    };
+    for (key, derived) in [("bits", bits), ("group_size", group)] {
+        let said = setting(config, layer, key).and_then(super::gguf::Value::unsigned);
+        if let Some(said) = said.filter(|&said| said != derived) {
+            let file = config_path(tensors);
+            return Err(invalid(
+                format!("{key} {said} as {file} says"),
+                format!("{derived} by its shape: {}", shapes()),
+            ));
+        }
+    }
+    let pair = plain(scales.dtype).unwrap_or("other");
+    Ok(Stored {
+        names: vec![&weight.name, &scales.name, &biases.name],
+        dims: vec![cols, rows],
+        kind: format!("MLX {bits}-bit in groups of {group} with scales of {:?}", scales.dtype),
+        format: mlx::format(bits, group, pair),
+        planes: [tensors.data(weight), tensors.data(scales), tensors.data(biases)],
+    })
+}
+
+fn config_path(tensors: &Safetensors) -> String {
+    tensors.folder().join("config.json").display().to_string()
+}
+
+fn matrix(tensor: &SafeTensor, invalid: &dyn Fn(String, String) -> Error) -> Result<[u64; 2], Error> {
+    <[u64; 2]>::try_from(tensor.shape.as_slice()).map_err(|_| {
+        invalid(
+            "two dimensions".to_owned(),
+            format!("{:?} of {:?}", tensor.shape, super::error::Quoted(&tensor.name).to_string()),
+        )
+    })
+}
+
+/// What `config.json` says of one layer's quantization: its own entry, else that of all.
+fn setting<'a>(config: &'a Metadata, layer: &str, key: &str) -> Option<&'a super::gguf::Value> {
+    ["quantization", "quantization_config"].iter().find_map(|table| {
+        config.get(&format!("{table}.{layer}.{key}")).or_else(|| config.get(&format!("{table}.{key}")))
+    })
+}
