@@ -1,12 +1,12 @@
-//! Text to tokens and back: tokenizer, incremental detokenizer, stop strings.
+//! Text to tokens and back: tokenizer, incremental detokenizer, stop strings, thinking split from the answer.
 //!
 //! A [`Tokenizer`] is built from a [`Vocabulary`], which is what a checkpoint says about its
 //! tokens. Two kinds are known: byte-level BPE (`gpt2`) and SentencePiece BPE (`llama`). Both are
 //! to give the ids that llama.cpp gives, because the GGUF files in circulation were checked
 //! against it.
 //!
-//! Generation goes the other way: token ids → [`Detokenizer`] → [`StopMatcher`] → screen. Neither
-//! of the two ever takes back what it has given out.
+//! Generation goes the other way: token ids → [`Detokenizer`] → [`StopMatcher`] → [`ThinkingSplit`] → screen. None
+//! of the three ever takes back what it has given out.
 
 mod byte_level;
 mod detokenizer;
@@ -19,6 +19,7 @@ mod random;
 mod sentencepiece;
 mod special;
 mod stop;
+mod thinking;
 mod token_bytes;
 mod tokenizer;
 mod vocabulary;
@@ -26,5 +27,6 @@ mod vocabulary;
 pub use detokenizer::{Detokenizer, Start};
 pub use error::Error;
 pub use stop::{StopMatcher, StopOutput};
+pub use thinking::{Segment, TagPair, ThinkingCounts, ThinkingSplit, ThinkingStyle};
 pub use tokenizer::{Bos, Controls, EncodeOptions, Special, Tokenizer};
 pub use vocabulary::Vocabulary;
