@@ -5,6 +5,7 @@ use super::ending::Ending;
 use super::generate_arguments::{BackendChoice, GenerateArguments};
 use super::interrupt;
 use super::output::Output;
+use super::thinking::ThinkingView;
 use super::{prompt, report};
 use ffai::generate::{
     Backend, Engine, Event, FinishReason, Generation, OpenOptions, Request, SamplingOptions, Session, open,
@@ -52,10 +53,11 @@ pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
     } else {
         output.note("---")?;
         output.prompt(&prompt)?;
-        let streamed = (!arguments.no_stream).then_some(&mut output);
+        let mut view = ThinkingView::new(&output, arguments.hide_thinking);
+        let streamed = (!arguments.no_stream).then_some((&mut output, &mut view));
         let generation = generate(&mut engine, &tokenizer, &request, streamed)?;
         if arguments.no_stream {
-            output.text(&generation.text)?;
+            view.all(&mut output, &generation)?;
         }
         output.end_text()?;
         output.note("---")?;
@@ -164,12 +166,12 @@ fn explain(
     output.note(&report::next_tokens(tokenizer, &logits[0]))
 }
 
-/// Runs the request; text is written to `to` as it is made.
+/// Runs the request; text is written as it is made.
 fn generate(
     engine: &mut Engine,
     tokenizer: &Tokenizer,
     request: &Request,
-    mut to: Option<&mut Output>,
+    mut to: Option<(&mut Output, &mut ThinkingView)>,
 ) -> Result<Generation, Ending> {
     let Some(mut session) = Session::new(engine, tokenizer) else {
         panic!("a fresh engine has no place for a sequence")
@@ -177,8 +179,8 @@ fn generate(
     let mut written = Ok(());
     interrupt::hold();
     let generation = session.generate(request, &mut |event| {
-        if let (Event::Token { text, .. } | Event::Tail { text }, Some(output), Ok(())) = (event, &mut to, &written) {
-            written = output.text(text);
+        if let (Event::Segment(segment), Some((output, view)), Ok(())) = (event, &mut to, &written) {
+            written = view.show(output, segment);
         }
         if written.is_err() || interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });

@@ -93,6 +93,9 @@ pub(crate) struct GenerateArguments {
     /// Print the generated text alone, whatever else is asked for
     #[arg(short, long, help_heading = "Output")]
     pub(crate) quiet: bool,
+    /// Leave the model's thinking out; on a terminal a line stands for it
+    #[arg(long, help_heading = "Output")]
+    pub(crate) hide_thinking: bool,
     /// Show the prompt's token ids and the five most probable next tokens
     #[arg(short, long, help_heading = "Output")]
     pub(crate) verbose: bool,

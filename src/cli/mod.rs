@@ -11,6 +11,7 @@ mod man;
 mod output;
 mod prompt;
 mod report;
+mod thinking;
 mod values;
 
 use arguments::{Arguments, Command};

@@ -4,6 +4,8 @@
 //! be piped on, and notes go to standard error. `println!` is not used: it panics where a pipe is closed.
 
 use super::ending::Ending;
+use anstream::{AutoStream, ColorChoice};
+use anstyle::Style;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, IsTerminal as _, Write};
 
@@ -24,6 +26,8 @@ pub(crate) struct Output {
     apart: Box<dyn Write>,
     notes: Notes,
     terminal: bool,
+    /// How thinking looks; `None` where text has no looks.
+    dim: Option<Style>,
     /// Whether the text's last line is complete.
     line_ended: bool,
 }
@@ -37,7 +41,10 @@ impl Output {
             (false, true) => Notes::WithText,
             (false, false) => Notes::Apart,
         };
-        Self::to(Box::new(io::stdout()), Box::new(io::stderr()), notes, terminal)
+        // By the terminal and by NO_COLOR, TERM and their kind.
+        let looks = terminal && AutoStream::choice(&io::stdout()) != ColorChoice::Never;
+        let dim = looks.then(|| Style::new().dimmed());
+        Self { dim, ..Self::to(Box::new(io::stdout()), Box::new(io::stderr()), notes, terminal) }
     }
 
     /// For a command that prints one thing.
@@ -46,7 +53,7 @@ impl Output {
     }
 
     fn to(text: Box<dyn Write>, apart: Box<dyn Write>, notes: Notes, terminal: bool) -> Self {
-        Self { text, apart, notes, terminal, line_ended: true }
+        Self { text, apart, notes, terminal, dim: None, line_ended: true }
     }
 
     /// Text that was asked for; visible at once.
@@ -56,6 +63,29 @@ impl Output {
         }
         self.line_ended = text.ends_with('\n');
         self.text.write_all(text.as_bytes()).and_then(|()| self.text.flush()).map_err(|error| Ending::write(&error))
+    }
+
+    /// Text that steps back behind other text, where it can.
+    pub(crate) fn dimmed(&mut self, text: &str) -> Result<(), Ending> {
+        let Some(dim) = self.dim.filter(|_| !text.is_empty()) else { return self.text(text) };
+        self.text(&format!("{dim}{text}{dim:#}"))?;
+        self.line_ended = text.ends_with('\n');
+        Ok(())
+    }
+
+    /// Whether [`Output::dimmed`] text looks different from other text.
+    pub(crate) fn dims(&self) -> bool {
+        self.dim.is_some()
+    }
+
+    /// Whether notes stand between the text.
+    pub(crate) fn has_notes_with_text(&self) -> bool {
+        self.notes == Notes::WithText
+    }
+
+    /// Whether the text's last line is complete.
+    pub(crate) fn line_ended(&self) -> bool {
+        self.line_ended
     }
 
     /// The prompt in front of the text.
@@ -105,7 +135,7 @@ impl Output {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
 
@@ -120,6 +150,14 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    /// An output for tests of other modules, and what it has written so far.
+    pub(crate) fn written(notes: Notes, dims: bool) -> (Output, impl Fn() -> String) {
+        let text = Shared::default();
+        let output = Output::to(Box::new(text.clone()), Box::new(io::sink()), notes, true);
+        let read = move || String::from_utf8(text.0.lock().unwrap().clone()).unwrap();
+        (Output { dim: dims.then(|| Style::new().dimmed()), ..output }, read)
     }
 
     fn run(notes: Notes, terminal: bool) -> (String, String) {

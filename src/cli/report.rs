@@ -15,6 +15,11 @@ struct Json<'a> {
     prompt_ids: &'a [u32],
     generated_ids: &'a [u32],
     text: &'a str,
+    /// Thinking and answer apart, where the model is known to think.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thinking: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<String>,
     finish_reason: FinishReason,
     stats: &'a GenerationStats,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,6 +28,7 @@ struct Json<'a> {
 
 /// The run as one line of JSON.
 pub(crate) fn json(model: &str, device: &DeviceReport, prompt_ids: &[u32], generation: &Generation) -> String {
+    let thinks = generation.stats.think_tokens.is_some();
     let object = Json {
         model,
         backend: device.backend,
@@ -30,6 +36,8 @@ pub(crate) fn json(model: &str, device: &DeviceReport, prompt_ids: &[u32], gener
         prompt_ids,
         generated_ids: &generation.ids,
         text: &generation.text,
+        thinking: thinks.then(|| generation.thinking()).flatten(),
+        answer: thinks.then(|| generation.answer()),
         finish_reason: generation.finish_reason,
         stats: &generation.stats,
         step: generation.step,

@@ -5,6 +5,7 @@ mod open;
 mod plans;
 mod request;
 mod session;
+mod text_stream;
 
 pub use engine::{CHUNK, Engine, EngineOptions, Step};
 pub use open::{Backend, OpenOptions, load, open, tokenizer};

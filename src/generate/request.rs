@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::kernels::sampling::{Sampling, Settings};
 use crate::measure::GenerationStats;
+use crate::text::Segment;
 use serde::Serialize;
 
 /// How tokens are chosen, in the order the options apply.
@@ -137,6 +138,9 @@ pub enum Event<'a> {
         /// The text.
         text: &'a str,
     },
+    /// Thinking or answer, or a border between them: the text of [`Event::Token`] and [`Event::Tail`] once more, split. A model
+    /// that does not think has one long answer. Where the prompt opened thinking, the first of these comes before the prompt runs.
+    Segment(&'a Segment),
 }
 
 /// Why a generation ended.
@@ -179,12 +183,28 @@ pub struct StepCounters {
 pub struct Generation {
     /// Tokens generated, without an end-of-text token.
     pub ids: Vec<u32>,
-    /// Their text, without stop strings.
+    /// Their text, without stop strings and with the marks around thinking.
     pub text: String,
+    /// The same text, split.
+    pub segments: Vec<Segment>,
     /// Why it ended.
     pub finish_reason: FinishReason,
     /// Times and memory.
     pub stats: GenerationStats,
     /// A steady decode step; absent when there was none.
     pub step: Option<StepCounters>,
+}
+
+impl Generation {
+    /// All that was thought; `None` where nothing was.
+    pub fn thinking(&self) -> Option<String> {
+        let thoughts = self.segments.iter().filter(|segment| matches!(segment, Segment::Thinking(_)));
+        let text: String = thoughts.map(Segment::text).collect();
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// All that was answered.
+    pub fn answer(&self) -> String {
+        self.segments.iter().filter(|segment| matches!(segment, Segment::Answer(_))).map(Segment::text).collect()
+    }
 }

@@ -2,12 +2,13 @@
 
 use super::engine::{Engine, Step};
 use super::request::{Event, FinishReason, Generation, Request, StepCounters};
+use super::text_stream::{Listener, TextStream, Written};
 use crate::Error;
 use crate::cache::SequenceId;
 use crate::graph::{Counters, Plan};
 use crate::kernels::sampling::Sampling;
 use crate::measure::{GenerationStats, StatsRecorder};
-use crate::text::{Controls, Detokenizer, Start, StopMatcher, Tokenizer};
+use crate::text::{ThinkingStyle, Tokenizer};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ const AHEAD: usize = 2;
 pub struct Session<'e> {
     engine: &'e mut Engine,
     tokenizer: &'e Tokenizer,
+    thinking: ThinkingStyle,
     sequence: SequenceId,
     held: Vec<u32>,
 }
@@ -27,12 +29,23 @@ impl<'e> Session<'e> {
     /// Opens a sequence; `None` when the engine has no place left.
     pub fn new(engine: &'e mut Engine, tokenizer: &'e Tokenizer) -> Option<Self> {
         let sequence = engine.open()?;
-        Some(Self { engine, tokenizer, sequence, held: Vec::new() })
+        let thinking = ThinkingStyle::of(&engine.model().config().architecture, tokenizer);
+        Some(Self { engine, tokenizer, thinking, sequence, held: Vec::new() })
     }
 
     /// The engine.
     pub fn engine(&self) -> &Engine {
         self.engine
+    }
+
+    /// How the model marks its thinking.
+    pub fn thinking_style(&self) -> &ThinkingStyle {
+        &self.thinking
+    }
+
+    /// Splits by other marks than those that model and tokenizer suggest.
+    pub fn set_thinking_style(&mut self, style: ThinkingStyle) {
+        self.thinking = style;
     }
 
     /// Keeps the longest common prefix of what the sequence holds and `tokens`: how many tokens that is.
@@ -56,15 +69,21 @@ impl<'e> Session<'e> {
     ) -> Result<Generation, Error> {
         let most = self.check(request)?;
         let prompt = &request.prompt;
-        let mut run = Run::new(&request.stop)?;
         let mut stats = StatsRecorder::start(self.engine);
+        let style = self.thinking.clone();
+        let mut run = Run::new(TextStream::new(self.tokenizer, &style, prompt, &request.stop)?);
         let kept = self.sync(prompt);
         let parts = request.sampling.parts();
         let history = parts.penalties.then_some((prompt.as_slice(), &[] as &[u32]));
         self.engine.set_sampling(self.sequence, request.sampling.settings(), history)?;
         tracing::debug!(target: "ffai::generate", "begin prefill: {} tokens, maxTokens={}", prompt.len() - kept, request.max_tokens);
 
-        let reason = match self.prefill(prompt, kept, parts, on_event)? {
+        // Before the prompt runs, so that a client sees at once that there is thinking.
+        let first = match run.stream.begin(on_event) {
+            ControlFlow::Continue(()) => self.prefill(prompt, kept, parts, on_event)?,
+            ControlFlow::Break(()) => None,
+        };
+        let reason = match first {
             Some(first) => {
                 run.flying.push_back(first);
                 self.decode(request, most, prompt.len() - kept, &mut run, &mut stats, on_event)?
@@ -73,20 +92,23 @@ impl<'e> Session<'e> {
         };
         stats.finish(self.engine);
         let flying = std::mem::take(&mut run.flying);
-        self.settle(flying, &run.ids)?;
+        self.settle(flying, run.stream.ids())?;
         let used = self.engine.cache().used_bytes();
+        let step = run.steady_step(used);
+        let (finish_reason, written) = run.stream.end(reason, on_event);
         let stats = GenerationStats {
+            think_tokens: written.counts.map(|counts| counts.thinking_tokens),
+            gen_tokens: written.counts.map(|counts| counts.answer_tokens),
             context_size: self.engine.model().config().context,
             weights_bytes: self.engine.model().weight_bytes(),
             kv_cache_allocated_bytes: self.engine.cache().allocated_bytes(),
             kv_cache_used_bytes: used,
-            ..stats.totals(prompt.len(), run.ids.len())
+            ..stats.totals(prompt.len(), written.ids.len())
         };
-        let (count, seconds, rate) = (run.ids.len(), stats.decode_seconds, stats.decode_tokens_per_second);
+        let (count, seconds, rate) = (written.ids.len(), stats.decode_seconds, stats.decode_tokens_per_second);
         tracing::debug!(target: "ffai::generate", "decode done: {count} tokens in {seconds:.3}s ({rate:.1} tok/s)");
-        let step = run.steady_step(used);
-        let (finish_reason, ids, text) = run.end(reason, on_event);
-        Ok(Generation { ids, text, finish_reason, stats, step })
+        let Written { ids, text, segments, .. } = written;
+        Ok(Generation { ids, text, segments, finish_reason, stats, step })
     }
 
     /// Refuses what cannot run: the number of tokens that may be generated.
@@ -112,7 +134,7 @@ impl<'e> Session<'e> {
         prompt: &[u32],
         kept: usize,
         parts: Sampling,
-        on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+        on_event: &mut Listener<'_>,
     ) -> Result<Option<Step>, Error> {
         let mut cancelled = false;
         let done = self.engine.prefill_chunks(self.sequence, &prompt[kept..], &mut |done| {
@@ -135,9 +157,9 @@ impl<'e> Session<'e> {
         request: &Request,
         most: usize,
         prefilled: usize,
-        run: &mut Run,
+        run: &mut Run<'_>,
         stats: &mut StatsRecorder,
-        on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+        on_event: &mut Listener<'_>,
     ) -> Result<FinishReason, Error> {
         let parts = request.sampling.parts();
         let mut launched = 1;
@@ -160,7 +182,7 @@ impl<'e> Session<'e> {
             }
             run.marks.push(self.engine.counters());
             if token >= self.engine.model().config().vocab {
-                let position = self.held.len() + run.ids.len();
+                let position = self.held.len() + run.stream.ids().len();
                 let flying = std::mem::take(&mut run.flying);
                 self.settle(flying, &[])?;
                 return Err(Error::NotFinite { position });
@@ -168,15 +190,14 @@ impl<'e> Session<'e> {
             if !request.ignore_eos && self.tokenizer.eos_ids().contains(&token) {
                 return Ok(FinishReason::Eos);
             }
-            let (text, stopped) = run.take(self.tokenizer, token);
-            let flow = on_event(Event::Token { id: token, text: &text });
+            let (flow, stopped) = run.stream.token(token, on_event);
             if stopped {
                 return Ok(FinishReason::Stop);
             }
             if flow.is_break() {
                 return Ok(FinishReason::Cancelled);
             }
-            if run.ids.len() >= most {
+            if run.stream.ids().len() >= most {
                 return Ok(FinishReason::Length);
             }
         }
@@ -203,63 +224,18 @@ impl Drop for Session<'_> {
 }
 
 /// What has come out of a run so far, and what is still in flight.
-struct Run {
-    detokenizer: Detokenizer,
-    stops: StopMatcher,
+struct Run<'r> {
+    stream: TextStream<'r>,
     flying: VecDeque<Step>,
-    ids: Vec<u32>,
-    text: String,
     /// The plan of the latest step.
     plan: Option<Arc<Plan>>,
     /// Totals as each token arrived.
     marks: Vec<Counters>,
 }
 
-impl Run {
-    fn new(stop: &[String]) -> Result<Self, Error> {
-        Ok(Self {
-            detokenizer: Detokenizer::new(Start::Continuation, Controls::Omit),
-            stops: StopMatcher::new(stop.iter().cloned())?,
-            flying: VecDeque::new(),
-            ids: Vec::new(),
-            text: String::new(),
-            plan: None,
-            marks: Vec::new(),
-        })
-    }
-
-    /// Adds a token: the text that is certain now, and whether it ends with a stop string.
-    fn take(&mut self, tokenizer: &Tokenizer, token: u32) -> (String, bool) {
-        self.ids.push(token);
-        let certain = self.detokenizer.push(tokenizer, token);
-        let output = self.stops.push(&certain);
-        self.text.push_str(&output.text);
-        (output.text, output.stopped.is_some())
-    }
-
-    /// Gives out the text that was held back: reason, tokens and text of the whole run. A stop string may turn out complete only
-    /// now.
-    fn end(
-        mut self,
-        reason: FinishReason,
-        on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
-    ) -> (FinishReason, Vec<u32>, String) {
-        if reason == FinishReason::Stop {
-            return (reason, self.ids, self.text);
-        }
-        let rest = self.stops.push(&self.detokenizer.finish());
-        let (mut tail, mut stopped) = (rest.text, rest.stopped.is_some());
-        if !stopped {
-            let end = self.stops.finish();
-            tail.push_str(&end.text);
-            stopped = end.stopped.is_some();
-        }
-        self.text.push_str(&tail);
-        if !tail.is_empty() {
-            // The run is over: whether the listener wants more no longer matters.
-            let _ = on_event(Event::Tail { text: &tail });
-        }
-        (if stopped { FinishReason::Stop } else { reason }, self.ids, self.text)
+impl<'r> Run<'r> {
+    fn new(stream: TextStream<'r>) -> Self {
+        Self { stream, flying: VecDeque::new(), plan: None, marks: Vec::new() }
     }
 
     /// A step in the middle of the run, where as many steps are submitted as finished.

@@ -48,6 +48,12 @@ pub struct GenerationStats {
     /// What the operating system lets a program keep on the device, where it tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wired_ticket_bytes: Option<u64>,
+    /// Generated tokens that were thinking, where the model is known to think.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub think_tokens: Option<usize>,
+    /// The other generated tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gen_tokens: Option<usize>,
 }
 
 impl GenerationStats {
@@ -80,7 +86,7 @@ fn growth(bytes: i64) -> String {
 
 impl fmt::Display for GenerationStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = |label: &str, value: String| writeln!(f, "  {:<18}{value}", format!("{label}:"));
+        let mut line = |label: &str, value: String| writeln!(f, "  {:<18}{value}", format!("{label}: "));
         let timed = |seconds: f64, rate: f64| format!("{seconds:.2}s ({rate:.2} tok/s)");
         line("prompt", format!("{} tokens", self.prompt_tokens))?;
         line("generated", format!("{} tokens", self.generated_tokens))?;
@@ -101,7 +107,11 @@ impl fmt::Display for GenerationStats {
         line("weights", size(self.weights_bytes))?;
         line("KV cache (alloc)", size(self.kv_cache_allocated_bytes))?;
         line("KV cache (used)", size(self.kv_cache_used_bytes))?;
-        line("wired ticket", self.wired_ticket_bytes.map_or("n/a".to_owned(), size))
+        line("wired ticket", self.wired_ticket_bytes.map_or("n/a".to_owned(), size))?;
+        match (self.think_tokens, self.gen_tokens) {
+            (Some(think), Some(answer)) => line("think / gen split", format!("{think} / {answer} tokens")),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -221,6 +231,8 @@ mod tests {
             kv_cache_allocated_bytes: mb(64.0),
             kv_cache_used_bytes: mb(4.5),
             wired_ticket_bytes: Some(mb(16.0 * 1024.0)),
+            think_tokens: Some(40),
+            gen_tokens: Some(24),
         };
         let expected = "  prompt:           5 tokens
   generated:        64 tokens
@@ -238,7 +250,10 @@ mod tests {
   KV cache (alloc): 64.0 MB
   KV cache (used):  4.5 MB
   wired ticket:     16.00 GB
+  think / gen split: 40 / 24 tokens
 ";
         assert_eq!(stats.to_string(), expected);
+        let plain = GenerationStats { think_tokens: None, gen_tokens: None, ..stats };
+        assert_eq!(plain.to_string(), expected.replace("  think / gen split: 40 / 24 tokens\n", ""));
     }
 }

@@ -32,9 +32,18 @@ impl Detokenizer {
 
     /// The text that is certain once `id` has been seen; often empty.
     pub fn push(&mut self, tokenizer: &Tokenizer, id: u32) -> String {
+        self.push_as(tokenizer, id, self.controls)
+    }
+
+    /// As [`Detokenizer::push`], and a control token is written out.
+    pub fn push_shown(&mut self, tokenizer: &Tokenizer, id: u32) -> String {
+        self.push_as(tokenizer, id, Controls::Show)
+    }
+
+    fn push_as(&mut self, tokenizer: &Tokenizer, id: u32, controls: Controls) -> String {
         let mut begins = self.begins && self.start == Start::Text && tokenizer.adds_space_prefix();
         let was_beginning = begins;
-        let piece = tokenizer.piece(id, self.controls, &mut begins);
+        let piece = tokenizer.piece(id, controls, &mut begins);
         if was_beginning && !begins {
             self.begins = false;
         }

@@ -7,6 +7,7 @@ mod inputs;
 #[path = "../support/model.rs"]
 mod model;
 mod outputs;
+mod thinking;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,6 @@
 //! format is read all the same.
 
 use super::counts::{Side, Sink};
-use super::style::ThinkingStyle;
 
 const START: &str = "<|start|>";
 const CHANNEL: &str = "<|channel|>";
@@ -21,14 +20,6 @@ pub(super) const MARKS: &[&str] = &[START, CHANNEL, CONSTRAIN, MESSAGE, "<|end|>
 
 /// Bytes of a header. The longest of one with a tool are its marks and the tool's name, which may have 64.
 const MOST_HEADER: usize = 256;
-
-/// The message that `prompt` leaves unfinished: what stands in front of it is none of the stream's business.
-pub(super) fn last_message<'a>(style: &ThinkingStyle, prompt: &'a str) -> &'a str {
-    match prompt.rfind(START) {
-        Some(at) if *style == ThinkingStyle::Harmony => &prompt[at..],
-        _ => prompt,
-    }
-}
 
 #[derive(Clone, Debug)]
 pub(super) enum Harmony {

@@ -111,7 +111,7 @@ impl ThinkingSplit {
             ThinkingStyle::Harmony => Reader::Harmony(Harmony::new()),
         };
         let mut split = Self { reader, held: String::new(), sink: Sink::default() };
-        split.text(harmony::last_message(style, prompt));
+        split.text(prompt);
         // A mark is in the prompt or in the stream: what only began to be one in the prompt is text of the prompt.
         let held = std::mem::take(&mut split.held);
         split.pass(&held);

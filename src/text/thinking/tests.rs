@@ -241,6 +241,14 @@ fn a_message_of_the_prompt_is_not_the_answers() {
 }
 
 #[test]
+fn what_is_no_header_is_not_held_back_any_longer() {
+    let mut split = ThinkingSplit::new(&ThinkingStyle::Harmony, "<|start|>assistant");
+    assert_eq!(split.token("Dear"), []);
+    assert_eq!(split.token(" you,\nI"), [Segment::Answer("Dear you,\nI".to_owned())]);
+    assert_eq!(split.token(" am"), [Segment::Answer(" am".to_owned())]);
+}
+
+#[test]
 fn what_fits_nothing_is_reported() {
     let counts = |style: usize, prompt: &str, tokens: &[&str]| run(&styles()[style], prompt, tokens).1;
     assert_eq!(counts(1, "", &["a</think>b</think>"]).orphans, 2);

@@ -150,6 +150,14 @@ fn the_prompt_decides_where_a_stream_begins() {
             counts: (5, 1),
         },
         Transcript {
+            name: "the prompt opens, and a tag after a word nests",
+            style: think(),
+            prompt: "<think>",
+            tokens: &["Hm ", "<think>", "x", "</think>", "y", "</think>", "z"],
+            expected: vec![O, t("Hm <think>x</think>y"), m("</think>"), C, a("z")],
+            counts: (6, 1),
+        },
+        Transcript {
             name: "Qwen3 is not to think: the prompt opens and closes",
             style: think(),
             prompt: "assistant\n<think>\n\n</think>\n\n",
