@@ -29,7 +29,7 @@ impl<'e> Session<'e> {
     /// Opens a sequence; `None` when the engine has no place left.
     pub fn new(engine: &'e mut Engine, tokenizer: &'e Tokenizer) -> Option<Self> {
         let sequence = engine.open()?;
-        let thinking = ThinkingStyle::of(&engine.model().config().architecture, tokenizer);
+        let thinking = ThinkingStyle::of(&engine.model().config().model_type, tokenizer);
         Some(Self { engine, tokenizer, thinking, sequence, held: Vec::new() })
     }
 

@@ -9,6 +9,8 @@ use crate::weights::{self, Checkpoint, Settings, TensorNames};
 pub struct ModelConfig {
     /// The family's name.
     pub family: &'static str,
+    /// What the checkpoint calls its kind: `model_type`, or GGUF's `general.architecture`.
+    pub model_type: String,
     /// Entries of the vocabulary.
     pub vocab: u32,
     /// Width of the residual stream.
@@ -66,6 +68,7 @@ impl ModelConfig {
         let vocab = checkpoint.rows(&names.native("token_embd.weight"))?;
         let config = Self {
             family,
+            model_type: s.model_type()?.to_owned(),
             vocab: u32::try_from(vocab).map_err(|_| bad(format!("a vocabulary of {vocab} entries")))?,
             hidden,
             layers: s.u32("block_count")?,

@@ -64,6 +64,14 @@ impl<'a> Settings<'a> {
         self.metadata
     }
 
+    /// `model_type` of a `config.json`, `general.architecture` of a GGUF file.
+    pub fn model_type(&self) -> Result<&'a str, Error> {
+        match self.prefix {
+            Some(architecture) => Ok(architecture),
+            None => Ok(self.metadata.opt_str("model_type")?.unwrap_or_default()),
+        }
+    }
+
     /// The key as the file spells it: the first that is there, else the first that could be.
     fn spelled(&self, key: &str) -> String {
         if let Some(architecture) = self.prefix {
