@@ -39,7 +39,7 @@ fn shown(dots: vec4<f32>, key: vec4<i32>, limit: vec4<i32>) -> vec4<f32> {
     if CAPPED {
         s = capped(s);
     }
-    return select(vec4<f32>(HIDDEN), s, key <= limit & key + i32(WINDOW) > limit);
+    return select(vec4<f32>(HIDDEN), s, (key <= limit) & (key + i32(WINDOW) > limit));
 }
 
 fn four(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, k: vec4<f32>) -> vec4<f32> {
