@@ -52,6 +52,7 @@ impl Header {
             let (name, first, second) = (tensor.name.clone(), *first, *second);
             return Err(Error::Duplicate { file: file.to_owned(), what: "tensor", name, first, second });
         }
+        let metadata = metadata.unwrap_or_default();
         Ok(Self { metadata, tensors: tensors.into_iter().map(|(_, tensor)| tensor).collect() })
     }
 }
@@ -86,7 +87,7 @@ fn text<'a>(bytes: &'a [u8], file: &Path) -> Result<&'a [u8], Error> {
 /// What the header says, each tensor with its position in file order. Offsets still count from the start of the data.
 #[derive(Default)]
 struct Entries {
-    metadata: BTreeMap<String, String>,
+    metadata: Option<BTreeMap<String, String>>,
     tensors: Vec<(usize, SafeTensor)>,
 }
 
@@ -147,6 +148,7 @@ impl<'de> DeserializeSeed<'de> for &mut Reader<'_> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a map of `dtype`, `shape` and `data_offsets`")]
 struct Entry<'a> {
     #[serde(borrow)]
     dtype: Cow<'a, str>,
@@ -165,7 +167,9 @@ impl<'de> Visitor<'de> for &mut Reader<'_> {
         while let Some(name) = map.next_key::<String>()? {
             if name == METADATA {
                 self.at = Some(name);
-                self.entries.metadata = map.next_value::<Option<BTreeMap<String, String>>>()?.unwrap_or_default();
+                if self.entries.metadata.replace(map.next_value()?).is_some() {
+                    return Err(de::Error::duplicate_field(METADATA));
+                }
             } else {
                 let name = self.at.insert(name).clone();
                 let entry = map.next_value::<Entry<'de>>()?;

@@ -144,6 +144,7 @@ pub(super) struct Index {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a map with `weight_map`")]
 struct Json {
     weight_map: WeightMap,
 }
