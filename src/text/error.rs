@@ -1,5 +1,7 @@
 //! What can go wrong between text and tokens.
 
+use std::path::PathBuf;
+
 /// A vocabulary that contradicts itself, or text that it cannot express.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -88,6 +90,34 @@ pub enum Error {
         /// Position among the stop strings.
         index: usize,
     },
+    /// A file of a tokenizer could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A folder without a tokenizer that can be read.
+    #[error("no tokenizer.json in {folder}{}", if *.sentencepiece { ", only a tokenizer.model" } else { "" })]
+    NoTokenizer {
+        /// The folder.
+        folder: PathBuf,
+        /// Whether there is one of SentencePiece.
+        sentencepiece: bool,
+    },
+    /// A file of a tokenizer says something that no sound one says, or that is not built in.
+    #[error("{file}: {what}: expected {expected}, found {found}")]
+    Entry {
+        /// The file.
+        file: PathBuf,
+        /// The entry.
+        what: String,
+        /// What it may say.
+        expected: String,
+        /// What it says.
+        found: String,
+    },
     /// The tokenizer library refused what it was given.
     #[error("tokenizer library: {0}")]
     Library(String),
@@ -113,6 +143,16 @@ impl Error {
             | Self::MergeToken { .. } => {
                 Some("the file is damaged or was converted wrongly; download or convert it again".into())
             }
+            Self::NoTokenizer { sentencepiece: true, .. } => Some(
+                "make one with transformers: `AutoTokenizer.from_pretrained(folder).save_pretrained(folder)`, or use a \
+                 GGUF file of the model"
+                    .into(),
+            ),
+            Self::NoTokenizer { .. } => Some("fetch tokenizer.json along with the model's weights".into()),
+            Self::Entry { .. } => {
+                Some("the file is damaged or of an unknown kind: fetch it again, or use a GGUF file of the model".into())
+            }
+            Self::Read { .. } => None,
             Self::Unencodable { .. } | Self::Library(_) => None,
         }
     }

@@ -12,6 +12,7 @@ mod byte_level;
 mod detokenizer;
 mod end_tokens;
 mod error;
+mod hugging_face;
 mod pre_tokenizer;
 mod pre_tokenizers;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod vocabulary;
 
 pub use detokenizer::{Detokenizer, Start};
 pub use error::Error;
+pub use hugging_face::GenerationDefaults;
 pub use stop::{StopMatcher, StopOutput};
 pub use thinking::{Segment, TagPair, ThinkingCounts, ThinkingSplit, ThinkingStyle};
 pub use tokenizer::{Bos, Controls, EncodeOptions, Special, Tokenizer};

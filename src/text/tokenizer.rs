@@ -2,34 +2,37 @@
 
 use super::Error;
 use super::byte_level::ByteLevel;
+use super::hugging_face::Library;
 use super::pre_tokenizer;
 use super::sentencepiece::SentencePiece;
 use super::special::{Fragment, Specials};
 use super::token_bytes::TokenBytes;
 use super::vocabulary::{Kind, Vocabulary};
 
-/// Text to token ids and back. See [`Tokenizer::new`].
+/// Text to token ids and back. See [`Tokenizer::new`] and [`Tokenizer::from_folder`].
 #[derive(Debug)]
 pub struct Tokenizer {
-    model: Model,
-    tokens: Vec<String>,
-    kinds: Vec<Kind>,
-    bytes: TokenBytes,
-    specials: Specials,
-    bos: Option<u32>,
-    adds_bos: bool,
-    /// Put behind text that is to be as the model wants it.
-    appended_eos: Option<u32>,
-    end_ids: Vec<u32>,
-    space_prefix: bool,
-    chat_template: Option<String>,
+    pub(super) model: Model,
+    pub(super) tokens: Vec<String>,
+    pub(super) kinds: Vec<Kind>,
+    pub(super) bytes: TokenBytes,
+    pub(super) specials: Specials,
+    pub(super) bos: Option<u32>,
+    /// Put in front of text that is to be as the model wants it; usually the beginning-of-text token.
+    pub(super) before: Vec<u32>,
+    /// Put behind such text.
+    pub(super) after: Vec<u32>,
+    pub(super) end_ids: Vec<u32>,
+    pub(super) space_prefix: bool,
+    pub(super) chat_template: Option<String>,
 }
 
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one per tokenizer, so its size is no matter")]
-enum Model {
+pub(super) enum Model {
     ByteLevel(ByteLevel),
     SentencePiece(SentencePiece),
+    Library(Box<Library>),
 }
 
 /// How control tokens that are written out in text are read.
@@ -104,8 +107,8 @@ impl Tokenizer {
             bytes: TokenBytes::new(&vocabulary.tokens, &kinds, byte_level),
             specials: Specials::new(&vocabulary.tokens, &kinds),
             bos: vocabulary.bos,
-            adds_bos: vocabulary.add_bos.unwrap_or(adds_bos) && vocabulary.bos.is_some(),
-            appended_eos: vocabulary.eos.filter(|_| vocabulary.add_eos == Some(true)),
+            before: vocabulary.bos.filter(|_| vocabulary.add_bos.unwrap_or(adds_bos)).into_iter().collect(),
+            after: vocabulary.eos.filter(|_| vocabulary.add_eos == Some(true)).into_iter().collect(),
             end_ids: super::end_tokens::end_ids(&vocabulary, &kinds),
             space_prefix,
             chat_template: vocabulary.chat_template,
@@ -123,26 +126,32 @@ impl Tokenizer {
         let mut ids = Vec::with_capacity(text.len() / 3 + 2);
         match options.bos {
             Bos::Always => ids.push(self.bos.ok_or(Error::NoBos)?),
-            Bos::AsModel => ids.extend(self.bos.filter(|_| self.adds_bos)),
+            Bos::AsModel => ids.extend(&self.before),
             Bos::Never => {}
         }
-        for fragment in self.specials.split(text, options.special) {
-            match (fragment, &self.model) {
-                (Fragment::Token(id), _) => ids.push(id),
-                (Fragment::Text(text), Model::ByteLevel(model)) => model.encode(text, &mut ids)?,
-                // Every fragment begins anew after a special token, so each gets its space.
-                (Fragment::Text(text), Model::SentencePiece(model)) if self.space_prefix => {
-                    model.encode(&format!(" {text}"), &mut ids)?;
-                }
-                (Fragment::Text(text), Model::SentencePiece(model)) => {
-                    model.encode(text, &mut ids)?;
-                }
-            }
-        }
+        self.encode_between(text, options.special, &mut ids)?;
         if options.bos == Bos::AsModel {
-            ids.extend(self.appended_eos);
+            ids.extend(&self.after);
         }
         Ok(ids)
+    }
+
+    /// Appends the ids of `text` itself.
+    fn encode_between(&self, text: &str, special: Special, ids: &mut Vec<u32>) -> Result<(), Error> {
+        let encode: &dyn Fn(&str, &mut Vec<u32>) -> Result<(), Error> = match &self.model {
+            Model::Library(library) => return library.encode(text, special, ids),
+            Model::ByteLevel(model) => &|text, ids| model.encode(text, ids),
+            // Every fragment begins anew after a special token, so each gets its space.
+            Model::SentencePiece(model) if self.space_prefix => &|text, ids| model.encode(&format!(" {text}"), ids),
+            Model::SentencePiece(model) => &|text, ids| model.encode(text, ids),
+        };
+        for fragment in self.specials.split(text, special) {
+            match fragment {
+                Fragment::Token(id) => ids.push(id),
+                Fragment::Text(text) => encode(text, ids)?,
+            }
+        }
+        Ok(())
     }
 
     /// The bytes that `ids` stand for as a text of its own, so without the space that encoding
@@ -202,7 +211,7 @@ impl Tokenizer {
     /// Whether the model wants text to begin with [`Tokenizer::bos`].
     #[must_use]
     pub fn adds_bos(&self) -> bool {
-        self.adds_bos
+        self.bos.is_some_and(|bos| self.before.contains(&bos))
     }
 
     /// Whether encoding puts a space before text, which decoding takes away again.
