@@ -101,7 +101,7 @@ impl Tokenizer {
         Ok(Self {
             model: Model::Library(Box::new(library)),
             bytes: TokenBytes::new(&vocabulary.tokens, &kinds, decoding.byte_level),
-            // The library finds them itself.
+            // The library finds them itself, and so gets text in one piece.
             specials: Specials::new(&[], &[]),
             bos: vocabulary.bos,
             before: frame.before,

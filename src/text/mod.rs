@@ -1,9 +1,10 @@
 //! Text to tokens and back: tokenizer, incremental detokenizer, stop strings, thinking split from the answer.
 //!
-//! A [`Tokenizer`] is built from a [`Vocabulary`], which is what a checkpoint says about its
-//! tokens. Two kinds are known: byte-level BPE (`gpt2`) and SentencePiece BPE (`llama`). Both are
-//! to give the ids that llama.cpp gives, because the GGUF files in circulation were checked
-//! against it.
+//! A [`Tokenizer`] is built from a [`Vocabulary`], which is what a GGUF file says about its
+//! tokens, or from the folder of a Hugging Face checkpoint ([`Tokenizer::from_folder`]). Of
+//! vocabularies two kinds are known: byte-level BPE (`gpt2`) and SentencePiece BPE (`llama`). Both
+//! are to give the ids that llama.cpp gives, because the GGUF files in circulation were checked
+//! against it; folders give those of the tokenizers library.
 //!
 //! Generation goes the other way: token ids → [`Detokenizer`] → [`StopMatcher`] → [`ThinkingSplit`] → screen. None
 //! of the three ever takes back what it has given out.

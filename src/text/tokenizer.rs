@@ -129,29 +129,24 @@ impl Tokenizer {
             Bos::AsModel => ids.extend(&self.before),
             Bos::Never => {}
         }
-        self.encode_between(text, options.special, &mut ids)?;
+        for fragment in self.specials.split(text, options.special) {
+            match (fragment, &self.model) {
+                (Fragment::Token(id), _) => ids.push(id),
+                (Fragment::Text(text), Model::ByteLevel(model)) => model.encode(text, &mut ids)?,
+                // Every fragment begins anew after a special token, so each gets its space.
+                (Fragment::Text(text), Model::SentencePiece(model)) if self.space_prefix => {
+                    model.encode(&format!(" {text}"), &mut ids)?;
+                }
+                (Fragment::Text(text), Model::SentencePiece(model)) => {
+                    model.encode(text, &mut ids)?;
+                }
+                (Fragment::Text(text), Model::Library(model)) => model.encode(text, options.special, &mut ids)?,
+            }
+        }
         if options.bos == Bos::AsModel {
             ids.extend(&self.after);
         }
         Ok(ids)
-    }
-
-    /// Appends the ids of `text` itself.
-    fn encode_between(&self, text: &str, special: Special, ids: &mut Vec<u32>) -> Result<(), Error> {
-        let encode: &dyn Fn(&str, &mut Vec<u32>) -> Result<(), Error> = match &self.model {
-            Model::Library(library) => return library.encode(text, special, ids),
-            Model::ByteLevel(model) => &|text, ids| model.encode(text, ids),
-            // Every fragment begins anew after a special token, so each gets its space.
-            Model::SentencePiece(model) if self.space_prefix => &|text, ids| model.encode(&format!(" {text}"), ids),
-            Model::SentencePiece(model) => &|text, ids| model.encode(text, ids),
-        };
-        for fragment in self.specials.split(text, special) {
-            match fragment {
-                Fragment::Token(id) => ids.push(id),
-                Fragment::Text(text) => encode(text, ids)?,
-            }
-        }
-        Ok(())
     }
 
     /// The bytes that `ids` stand for as a text of its own, so without the space that encoding
