@@ -128,12 +128,11 @@ pub fn load(
 
 /// The tokenizer of a checkpoint.
 pub fn tokenizer(checkpoint: &Checkpoint) -> Result<Tokenizer, Error> {
-    let file = || checkpoint.path().to_owned();
-    match (checkpoint.gguf(), checkpoint.folder()) {
-        (Some(gguf), _) => Tokenizer::new(Vocabulary::from_gguf(gguf.metadata())?)
-            .map_err(|source| Error::Vocabulary { file: file(), source }),
-        (None, _) => Err(weights::Error::Unsupported { what: "a tokenizer.json".to_owned(), hint: None }.into()),
-    }
+    let read = match (checkpoint.gguf(), checkpoint.folder()) {
+        (Some(gguf), _) => Tokenizer::new(Vocabulary::from_gguf(gguf.metadata())?),
+        (None, folder) => Tokenizer::from_folder(folder.unwrap_or(checkpoint.path())),
+    };
+    read.map_err(|source| Error::Vocabulary { file: checkpoint.path().to_owned(), source })
 }
 
 /// The longest context whose cache one binding per layer holds and the memory budget leaves room for; at least one page.
