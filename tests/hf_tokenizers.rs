@@ -297,7 +297,7 @@ fn as_hugging_face(gguf: &Gguf) -> Value {
 
 #[test]
 fn the_same_vocabulary_gives_the_same_tokens_from_gguf_and_from_a_folder() {
-    let Some(path) = model::smollm2() else { return };
+    let Some(path) = model::real("smollm2") else { return };
     let gguf = Gguf::open(&path).unwrap();
     let folder = Folder::new();
     set(&folder, "tokenizer.json", &as_hugging_face(&gguf));

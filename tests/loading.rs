@@ -36,7 +36,7 @@ fn loading_stays_within_its_memory() {
         println!("peak {} device {}", peak_resident().unwrap(), engine.memory().allocated);
         return;
     }
-    let Some(path) = model::smollm2() else { return };
+    let Some(path) = model::real("smollm2") else { return };
     if peak_resident().is_none() {
         println!("this system does not tell a process's peak");
         return;

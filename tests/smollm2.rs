@@ -25,7 +25,7 @@ fn reference() -> Value {
 /// What the file holds of each tensor that a step reads is what the step reads.
 #[test]
 fn a_steady_step_reads_the_weights_once() {
-    let Some(path) = model::smollm2() else { return };
+    let Some(path) = model::real("smollm2") else { return };
     let bytes: u64 = ffai::weights::gguf::Gguf::open(&path).unwrap().tensors().map(|tensor| tensor.bytes).sum();
     let options = OpenOptions { context: Some(1024), ..OpenOptions::default() };
     let (mut engine, tokenizer) = ffai::generate::open(&path, &options, &mut |_, _| {}).unwrap();
@@ -51,7 +51,7 @@ fn ids(value: &Value) -> Vec<u32> {
 }
 
 fn engine(kv: Element, backend: Backend) -> Option<Engine> {
-    let path = model::smollm2()?;
+    let path = model::real("smollm2")?;
     let options = OpenOptions { kv, backend, context: Some(1024), ..OpenOptions::default() };
     Some(ffai::generate::open(&path, &options, &mut |_, _| {}).unwrap().0)
 }

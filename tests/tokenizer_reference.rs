@@ -14,7 +14,7 @@ use serde_json::Value;
 
 /// The tokenizer, or `None` where there is no model.
 fn tokenizer() -> Result<Option<Tokenizer>, Box<dyn Error>> {
-    let Some(path) = model::smollm2() else { return Ok(None) };
+    let Some(path) = model::real("smollm2") else { return Ok(None) };
     let file = Gguf::open(&path)?;
     Ok(Some(Tokenizer::new(Vocabulary::from_gguf(file.metadata())?)?))
 }

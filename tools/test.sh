@@ -63,6 +63,8 @@ need_linker
 need_gpu_driver
 need_model
 export FFAI_TEST_MODEL=$model
+need_gemma
+export FFAI_TEST_GEMMA=$model
 
 if [ "$quick" = no ]; then
     need_rust_components

@@ -56,7 +56,7 @@ fn json(output: &Output) -> Value {
 
 /// SmolLM2, where it is.
 fn real_model() -> Option<String> {
-    model::smollm2().map(|path| path.display().to_string())
+    model::real("smollm2").map(|path| path.display().to_string())
 }
 
 fn scratch(name: &str) -> PathBuf {
