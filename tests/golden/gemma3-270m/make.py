@@ -10,6 +10,7 @@ unpacks. Text is tokenized by llama.cpp (PyPI `cyllama`) and by transformers' co
 README.md says where the file comes from.
 """
 
+import copy
 import hashlib
 import json
 import platform
@@ -21,7 +22,7 @@ import cyllama.llama.llama_cpp as llama_cpp
 import gguf
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PretrainedConfig
 
 HERE = Path(__file__).resolve().parent
 SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
@@ -55,10 +56,14 @@ def load(path: Path) -> torch.nn.Module:
         got = 1.0 + got if "norm" in tensor.name else got  # as HF's norm adds it
         assert got.dtype == torch.float32 and (got.numpy() == want).all(), tensor.name
     del config.quantization_config  # a model loaded from a GGUF refuses to become f64
-    plain = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
-    plain.load_state_dict(weights)
-    plain.tie_weights()
-    return plain
+    return rebuilt(config, weights)
+
+
+def rebuilt(config: PretrainedConfig, weights: dict[str, torch.Tensor]) -> torch.nn.Module:
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+    model.load_state_dict(weights)
+    model.tie_weights()
+    return model
 
 
 # --- logits -----------------------------------------------------------------------------------------------------
@@ -82,6 +87,29 @@ def teacher_forced(model: torch.nn.Module, ids: list[int]) -> tuple[dict, np.nda
     out = {"ids": ids, "positions": rows, "next_logprob": [round(value, 6) for value in following],
            "mean_nll": -float(np.mean(following)), "nmse_against_f64": error.tolist()}
     return out, chosen[:, ::EVERY].numpy()
+
+
+@torch.no_grad()
+def mistakes(model: torch.nn.Module, ids: list[int]) -> dict[str, float]:
+    """NMSE of the last position's logits if a reader got one thing wrong."""
+    config, weights = model.config, model.state_dict()
+    rope = config.rope_parameters
+    wrong = {
+        "no window": {"sliding_window": 1 << 20}, "a window of 511": {"sliding_window": 511}, "a window of 513": {"sliding_window": 513},
+        "windows one layer early": {"layer_types": config.layer_types[1:] + config.layer_types[:1]},
+        "a window in every layer": {"layer_types": ["sliding_attention"] * 18},
+        "the global base everywhere": {"rope_parameters": rope | {"sliding_attention": rope["full_attention"]}},
+        "the local base everywhere": {"rope_parameters": rope | {"full_attention": rope["sliding_attention"]}},
+        "GELU by erf": {"hidden_activation": "gelu"}, "eps ten times smaller": {"rms_norm_eps": 1e-7},
+    }
+    right, moved = model(torch.tensor([ids]), use_cache=False).logits[0, -1].double(), {}
+    for name, changes in wrong.items():
+        changed = copy.deepcopy(config)
+        for key, value in changes.items():
+            setattr(changed, key, value)
+        logits = rebuilt(changed, weights)(torch.tensor([ids]), use_cache=False).logits[0, -1].double()
+        moved[name] = float(((logits - right) ** 2).sum() / (right**2).sum())
+    return moved
 
 
 @torch.no_grad()
@@ -118,7 +146,8 @@ def tokenization(vocab, hf) -> list[dict]:
         plain = list(vocab.tokenize(text, add_special=False, parse_special=False))
         row = {"text": text, "utf8_hex": text.encode().hex(), "ids_special": special, "ids_parse_nobos": parsed,
                "ids_plain": plain, "detok_plain_hex": hf.decode(plain).encode().hex()}
-        others = {"ids_special": hf(text).input_ids, "ids_parse_nobos": hf(text, add_special_tokens=False).input_ids}
+        others = {"ids_special": hf(text).input_ids, "ids_parse_nobos": hf(text, add_special_tokens=False).input_ids,
+                  "ids_plain": hf(text, add_special_tokens=False, split_special_tokens=True).input_ids}
         row |= {f"hf_{key}": ids for key, ids in others.items() if ids != row[key]}
         rows.append(row)
     return rows
@@ -140,6 +169,7 @@ def main() -> None:
     model = load(path)
     ids = hf((HERE / "text.txt").read_text().rstrip("\n")).input_ids
     forced, logits = teacher_forced(model, ids)
+    forced["nmse_of_mistakes"] = mistakes(model, ids)
     np.save(HERE / "logits_every_97th.npy", logits.astype("<f4"))
     prompts = {key: (text, hf(text).input_ids) for key, text in PROMPTS.items()} | {"text": (None, ids)}
     generations = []
@@ -152,6 +182,7 @@ def main() -> None:
                  "teacher_forced": forced, "generations": generations}
     (HERE / "reference.json").write_text(json.dumps(reference, ensure_ascii=False) + "\n")
     print(len(ids), "ids;", "NMSE of f32 against f64:", forced["nmse_against_f64"], "mean nll:", forced["mean_nll"])
+    print(json.dumps(forced["nmse_of_mistakes"], indent=1))
     for generation in generations:
         print(generation["key"], generation["min_gap"], generation["min_gap_step"], repr(generation["text"]))
 
