@@ -1,4 +1,4 @@
-//! GGUF, the single-file format of llama.cpp: metadata, a table of tensors, and their data.
+//! GGUF, the format of llama.cpp: metadata, a table of tensors, and their data, in one file or cut into parts.
 //!
 //! Versions 2 and 3 in little-endian order are read. The file is mapped, not loaded: opening it
 //! parses the header, and tensor data comes in from disk when it is touched.
@@ -18,6 +18,7 @@
 mod cursor;
 mod header;
 mod metadata;
+mod split;
 mod tensor;
 mod tensor_type;
 mod value;
@@ -34,28 +35,46 @@ pub use tensor::TensorInfo;
 pub use tensor_type::TensorType;
 pub use value::{Array, Value};
 
-/// A GGUF file, mapped and checked.
+/// A checkpoint in GGUF format, mapped and checked.
 #[derive(Debug)]
 pub struct Gguf {
-    path: PathBuf,
-    map: Mmap,
+    /// In order; a checkpoint that is not split has one.
+    parts: Vec<Part>,
     header: Header,
 }
 
-impl Gguf {
+/// One file.
+#[derive(Debug)]
+struct Part {
+    path: PathBuf,
+    map: Mmap,
+}
+
+impl Part {
     /// Maps the file at `path` and parses its header.
-    ///
-    /// # Errors
-    /// When there is no readable file, and when [`Header::parse`] refuses it.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    fn read(path: &Path) -> Result<(Self, Header), Error> {
         let map = file::map(path)?;
         let header = Header::parse(&map, path)?;
-        Ok(Self { path: path.to_owned(), map, header })
+        Ok((Self { path: path.to_owned(), map }, header))
+    }
+}
+
+impl Gguf {
+    /// Maps the file at `path` and parses its header; of a checkpoint that was split, those of all parts, whichever of
+    /// them `path` is.
+    ///
+    /// # Errors
+    /// When there is no readable file, when [`Header::parse`] refuses it, and when a part is missing, is not the one that
+    /// its name says, or has a tensor that another part has too.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let (part, header) = Part::read(path)?;
+        let (parts, header) = split::complete(part, header)?;
+        Ok(Self { parts, header })
     }
 
-    /// The path it was opened from.
+    /// The path of the file; of the first part where there are several.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.parts[0].path
     }
 
     /// The version of the format, 2 or 3.
@@ -68,7 +87,7 @@ impl Gguf {
         &self.header.metadata
     }
 
-    /// All tensors in the order of the file's table.
+    /// All tensors in the order of the file's table, part after part.
     pub fn tensors(&self) -> impl ExactSizeIterator<Item = &TensorInfo> {
         self.header.tensors().iter()
     }
@@ -80,7 +99,7 @@ impl Gguf {
     pub fn tensor(&self, name: &str) -> Result<&TensorInfo, Error> {
         self.find(name).ok_or_else(|| Error::MissingTensor {
             name: name.to_owned(),
-            file: self.path.clone(),
+            file: self.path().to_owned(),
             near: names::nearest(name, self.tensors().map(|tensor| tensor.name.as_str())),
         })
     }
@@ -93,18 +112,18 @@ impl Gguf {
     /// The bytes of `tensor`, straight from the map. [`Header::parse`] has checked that they exist.
     ///
     /// # Panics
-    /// If `tensor` is not one of this file's.
+    /// If `tensor` is not one of this checkpoint's.
     pub fn data(&self, tensor: &TensorInfo) -> &[u8] {
         let whole = || {
             let start = usize::try_from(tensor.offset).ok()?;
             let bytes = usize::try_from(tensor.bytes).ok()?;
-            self.map.get(start..start.checked_add(bytes)?)
+            self.parts.get(tensor.part)?.map.get(start..start.checked_add(bytes)?)
         };
-        whole().unwrap_or_else(|| panic!("{tensor:?} is not from {}", self.path.display()))
+        whole().unwrap_or_else(|| panic!("{tensor:?} is not from {}", self.path().display()))
     }
 
-    /// Size of the whole file.
+    /// Size of all files together.
     pub fn file_bytes(&self) -> u64 {
-        self.map.len() as u64
+        self.parts.iter().map(|part| part.map.len() as u64).sum()
     }
 }

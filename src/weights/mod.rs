@@ -8,6 +8,7 @@ pub mod gguf;
 mod load;
 mod locate;
 mod names;
+mod numbered;
 pub mod safetensors;
 mod settings;
 mod tensor_names;

@@ -32,7 +32,7 @@ pub struct Header {
     /// Where the data section starts, in bytes from the start of the file. A file without tensors
     /// may end before it.
     pub data_offset: u64,
-    tensors: Vec<TensorInfo>,
+    pub(super) tensors: Vec<TensorInfo>,
     by_name: Names,
 }
 
@@ -68,11 +68,23 @@ impl Header {
         refuse_overlaps(&from, &rows)?;
 
         let tensors: Vec<TensorInfo> = rows.into_iter().map(|row| row.info).collect();
-        let by_name = Names::index(&tensors, name).map_err(|Twice { first, second }| {
+        Self::new(version, metadata, data_offset, tensors).map_err(|(tensors, Twice { first, second })| {
             let name = tensors[first].name.clone();
             Error::Duplicate { file: file.to_owned(), what: "tensor", name, first, second }
-        })?;
-        Ok(Self { version, metadata, data_offset, tensors, by_name })
+        })
+    }
+
+    /// A header of `tensors`, which come back if two of them share a name.
+    pub(super) fn new(
+        version: u32,
+        metadata: Metadata,
+        data_offset: u64,
+        tensors: Vec<TensorInfo>,
+    ) -> Result<Self, (Vec<TensorInfo>, Twice)> {
+        match Names::index(&tensors, name) {
+            Ok(by_name) => Ok(Self { version, metadata, data_offset, tensors, by_name }),
+            Err(twice) => Err((tensors, twice)),
+        }
     }
 
     /// All tensors in file order.

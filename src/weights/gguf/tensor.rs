@@ -21,6 +21,8 @@ pub struct TensorInfo {
     pub offset: u64,
     /// Size of its data in bytes.
     pub bytes: u64,
+    /// Which part of a split checkpoint holds it, counted from zero.
+    pub(super) part: usize,
 }
 
 impl TensorInfo {
@@ -75,7 +77,7 @@ impl Row {
         })?;
         let at = from.at();
         let offset = from.u64(format_args!("offset of tensor {what}"))?;
-        Ok(Self { info: TensorInfo { name: name.to_owned(), kind, dims, offset, bytes }, at })
+        Ok(Self { info: TensorInfo { name: name.to_owned(), kind, dims, offset, bytes, part: 0 }, at })
     }
 
     /// Turns the offset into one from the start of the file, if the data it leads to is there.

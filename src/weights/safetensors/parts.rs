@@ -9,6 +9,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
 use super::header::malformed;
 use crate::weights::error::Quoted;
+use crate::weights::numbered::Numbered;
 use crate::weights::{Error, file};
 
 const WHOLE: &str = "model.safetensors";
@@ -39,8 +40,8 @@ impl Parts {
         if path.extension().is_some_and(|extension| extension == "json") {
             return Self::of_index(path, folder);
         }
-        let files = match Numbered::of(path) {
-            Some(part) if path.exists() => part.siblings(path)?,
+        let files = match Numbered::of(path, EXTENSION) {
+            Some(part) if path.exists() => siblings(&part, path)?,
             _ => vec![path.to_owned()],
         };
         Ok(Self { folder, files, index: None })
@@ -60,10 +61,14 @@ impl Parts {
         let models: Vec<PathBuf> = all.iter().filter(|path| name(path)).cloned().collect();
         let found = if models.is_empty() { all } else { models };
         let files = match found.as_slice() {
-            [only] if Numbered::of(only).is_none() => found,
-            [first, ..] => match Numbered::of(first) {
-                Some(part) if found.iter().all(|path| Numbered::of(path).is_some_and(|other| other == part)) => {
-                    part.siblings(first)?
+            [only] if Numbered::of(only, EXTENSION).is_none() => found,
+            [first, ..] => match Numbered::of(first, EXTENSION) {
+                Some(part)
+                    if found
+                        .iter()
+                        .all(|path| Numbered::of(path, EXTENSION).is_some_and(|other| other.same_set(&part))) =>
+                {
+                    siblings(&part, first)?
                 }
                 _ => return Err(Error::Shards { path: folder.to_owned(), found }),
             },
@@ -99,41 +104,13 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(found)
 }
 
-/// A file that calls itself one of several: `stem-00001-of-00003.safetensors`.
-#[derive(Debug, PartialEq, Eq)]
-struct Numbered {
-    stem: String,
-    count: u32,
-}
-
-impl Numbered {
-    const DIGITS: usize = 5;
-
-    fn of(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_str()?.strip_suffix(".safetensors")?;
-        let (rest, count) = name.rsplit_once("-of-")?;
-        let (stem, number) = rest.rsplit_once('-')?;
-        let digits = |text: &str| text.len() == Self::DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits(number) || !digits(count) {
-            return None;
-        }
-        let (number, count) = (number.parse().ok()?, count.parse().ok()?);
-        (1..=count).contains(&number).then(|| Self { stem: stem.to_owned(), count })
-    }
-
-    /// All parts of the set, of which `one` is there.
-    fn siblings(&self, one: &Path) -> Result<Vec<PathBuf>, Error> {
-        let Self { stem, count } = self;
-        let mut parts = Vec::new();
-        for number in 1..=*count {
-            let part = one.with_file_name(format!("{stem}-{number:05}-of-{count:05}.{EXTENSION}"));
-            if !part.exists() {
-                return Err(Error::MissingPart { path: part, needed_by: one.to_owned() });
-            }
-            parts.push(part);
-        }
-        Ok(parts)
-    }
+/// All parts of the set of `part`, which is the name of `one`.
+fn siblings(part: &Numbered, one: &Path) -> Result<Vec<PathBuf>, Error> {
+    let present = |path: PathBuf| match path.exists() {
+        true => Ok(path),
+        false => Err(Error::MissingPart { path, needed_by: one.to_owned() }),
+    };
+    part.all(one, EXTENSION).map(present).collect()
 }
 
 /// Which file holds which tensor.
