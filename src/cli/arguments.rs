@@ -2,6 +2,8 @@
 
 use super::completions::CompletionsArguments;
 use super::generate_arguments::GenerateArguments;
+use super::models::ModelsArguments;
+use super::pull::PullArguments;
 use clap::{Parser, Subcommand};
 
 /// Runs language models on the machine in front of you
@@ -23,6 +25,10 @@ Exit status: 0 success, 1 the run failed, 2 the command line was wrong, 130 inte
 pub(crate) enum Command {
     /// Continue a prompt (what happens without a subcommand, too)
     Generate(Box<GenerateArguments>),
+    /// Fetch a model from the Hugging Face hub, or bring it up to date
+    Pull(PullArguments),
+    /// List the families that this build runs, and the models on this disk
+    Models(ModelsArguments),
     /// Print a completion script for a shell
     Completions(CompletionsArguments),
     /// Print the manual page in roff

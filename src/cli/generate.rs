@@ -6,7 +6,7 @@ use super::generate_arguments::{BackendChoice, GenerateArguments};
 use super::interrupt;
 use super::output::Output;
 use super::thinking::ThinkingView;
-use super::{prompt, report};
+use super::{fetching, prompt, report};
 use ffai::generate::{
     Backend, Engine, Event, FinishReason, Generation, OpenOptions, Request, SamplingOptions, Session, open,
 };
@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
     let (model, prompt) = arguments.plain()?;
     let sampling = arguments.sampling()?;
     let options = open_options(&arguments)?;
-    let model = choose(model)?;
+    let model = choose(model, &arguments)?;
     let prompt = prompt::read(prompt, arguments.prompt_file.as_deref())?;
     let mut output = Output::new(arguments.json, arguments.quiet);
     interrupt::watch();
@@ -77,9 +77,10 @@ struct Chosen {
     why: &'static str,
 }
 
-fn choose(named: Option<String>) -> Result<Chosen, Ending> {
+fn choose(named: Option<String>, arguments: &GenerateArguments) -> Result<Chosen, Ending> {
+    let locate = |model: &str| fetching::locate(model, arguments.memory_budget, arguments.quiet);
     if let Some(model) = named {
-        let path = weights::locate(&model).map_err(|error| match error {
+        let path = locate(&model).map_err(|error| match error {
             weights::Error::NotFound { .. } if model.contains(char::is_whitespace) => Ending::failed(
                 error.to_string(),
                 Some("a single plain argument is the model: give a prompt alone with --prompt".to_owned()),
@@ -89,7 +90,7 @@ fn choose(named: Option<String>) -> Result<Chosen, Ending> {
         return Ok(Chosen { path, why: "" });
     }
     if let Some(model) = std::env::var_os("FFAI_MODEL").filter(|model| !model.is_empty()) {
-        return Ok(Chosen { path: weights::locate(&model.to_string_lossy())?, why: " (FFAI_MODEL)" });
+        return Ok(Chosen { path: locate(&model.to_string_lossy())?, why: " (FFAI_MODEL)" });
     }
     let path = weights::default_model().unwrap_or_default();
     if path.is_file() {

@@ -18,7 +18,8 @@ pub(crate) struct GenerateArguments {
     #[arg(value_name = "PROMPT")]
     second: Option<String>,
 
-    /// A GGUF file, or a folder that holds one [default: FFAI_MODEL, else the small model of tools/quickstart.sh]
+    /// A file, a folder, or org/repo[@revision][:file-or-quantization] of the Hugging Face hub, fetched if it is not there
+    /// [default: FFAI_MODEL, else the small model of tools/quickstart.sh]
     #[arg(short, long)]
     pub(crate) model: Option<String>,
     /// Text to continue; goes in as it is, without a chat template [default: standard input, where it is no terminal]

@@ -4,12 +4,15 @@ mod arguments;
 mod completions;
 mod device;
 mod ending;
+mod fetching;
 mod generate;
 mod generate_arguments;
 mod interrupt;
 mod man;
+mod models;
 mod output;
 mod prompt;
+mod pull;
 mod report;
 mod thinking;
 mod values;
@@ -54,6 +57,8 @@ fn run(arguments: Arguments) -> Result<(), Ending> {
     match arguments.command {
         None => generate::run(arguments.generate),
         Some(Command::Generate(arguments)) => generate::run(*arguments),
+        Some(Command::Pull(arguments)) => pull::run(&arguments, &mut Output::plain()),
+        Some(Command::Models(arguments)) => models::run(&arguments, &mut Output::plain()),
         Some(Command::Completions(arguments)) => completions::run(&arguments, &mut Output::plain()),
         Some(Command::Man) => man::run(&mut Output::plain()),
     }

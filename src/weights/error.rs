@@ -219,6 +219,9 @@ pub enum Error {
         /// The contradiction, with the values.
         what: String,
     },
+    /// A model of the Hugging Face hub could not be found or fetched.
+    #[error(transparent)]
+    Hub(#[from] super::hub::Error),
 }
 
 impl Error {
@@ -235,8 +238,8 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::NotFound { .. } => {
-                "give the path of a GGUF file; `tools/quickstart.sh` fetches a small one, and \
-                 https://huggingface.co/models?library=gguf lists more"
+                "give a GGUF file, or a model of https://huggingface.co/models?library=gguf as org/repo; \
+                 `ffai models` lists what is on this disk, and `tools/quickstart.sh` fetches a small one"
             }
             Self::Folder { found, .. } if found.is_empty() => {
                 "give the path of a GGUF file; `tools/quickstart.sh` fetches a small one"
@@ -273,6 +276,7 @@ impl Error {
                 "the file is damaged or was converted wrongly: fetch or convert it again"
             }
             Self::Unsupported { hint, .. } => return hint.clone(),
+            Self::Hub(error) => return error.hint(),
             Self::Io { .. } => return None,
         };
         Some(text.to_owned())

@@ -1,36 +1,53 @@
 //! From what a user calls a model to a file on disk.
 
-use super::Error;
+use super::{Error, hub};
 use std::path::{Path, PathBuf};
 
 /// File name of the small model that runs when none is named. `tools/quickstart.sh` fetches it.
 const DEFAULT_MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 
-/// The checkpoint that `model` stands for: a file, or a folder that holds exactly one `*.gguf`. A leading `~` is the home
-/// folder.
+/// What may be done to find a model.
+pub struct Wanted<'a> {
+    /// Bytes that a file may have where the hub offers several.
+    pub memory: u64,
+    /// Who is told how fetching goes.
+    pub watcher: &'a mut hub::Watcher<'a>,
+}
+
+/// The checkpoint that `model` stands for, as [`locate_or_fetch`] finds it, with the memory of this machine and in silence.
 ///
 /// # Errors
-///
-/// Nothing is there, the folder holds no checkpoint or several, or the name is one of the Hugging Face hub.
+/// As those of [`locate_or_fetch`].
 pub fn locate(model: &str) -> Result<PathBuf, Error> {
+    locate_or_fetch(model, Wanted { memory: hub::memory(), watcher: &mut |_| {} })
+}
+
+/// The checkpoint that `model` stands for: a file, a folder, or `org/repo[@revision][:file-or-quantization]` of the Hugging Face
+/// hub. A leading `~` is the home folder.
+///
+/// Of a folder it is the folder itself where that holds a `config.json` and safetensors, else its only `*.gguf`, or the first part
+/// of its only one in parts. Of the hub it is what lies in the cache; only what is not there is fetched, so that a model once
+/// fetched stays as it is until `ffai pull`.
+///
+/// # Errors
+/// Nothing is there, the folder holds no checkpoint or several, or the hub does not give it.
+pub fn locate_or_fetch(model: &str, wanted: Wanted<'_>) -> Result<PathBuf, Error> {
     let path = expand_home(model);
     if path.is_dir() {
-        return only_checkpoint(&path);
+        return checkpoint_in(&path);
     }
     if path.exists() {
         return Ok(path);
     }
-    if is_hub_id(model) {
-        return Err(Error::Unsupported {
-            what: format!("fetching `{model}` from the Hugging Face hub"),
-            hint: Some(format!(
-                "download a GGUF file from https://huggingface.co/{} and give its path; `tools/quickstart.sh` fetches a \
-                 small model",
-                model.split(['@', ':']).next().unwrap_or(model)
-            )),
-        });
+    if !hub::Name::is_meant(model) {
+        return Err(Error::NotFound { path });
     }
-    Err(Error::NotFound { path })
+    let name = hub::Name::parse(model)?;
+    let settings = hub::Settings::from_environment()?;
+    match hub::cached(&name, wanted.memory, &settings)? {
+        Some(path) => Ok(path),
+        None => Ok(hub::pull(&name, wanted.memory, &settings, wanted.watcher)?.path),
+    }
 }
 
 /// Where the small default model is kept: in the user's cache folder. `None` where there is no home folder.
@@ -55,49 +72,31 @@ fn expand_home(model: &str) -> PathBuf {
     }
 }
 
-fn only_checkpoint(folder: &Path) -> Result<PathBuf, Error> {
+fn checkpoint_in(folder: &Path) -> Result<PathBuf, Error> {
     let entries = std::fs::read_dir(folder).map_err(|source| Error::io(folder, source))?;
-    let mut found = Vec::new();
+    let mut files = Vec::new();
     for entry in entries {
         let path = entry.map_err(|source| Error::io(folder, source))?.path();
-        let is_gguf = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
-        if is_gguf && !path.is_dir() {
-            found.push(path);
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        if !path.is_dir() {
+            files.push(hub::File { path: name.to_owned(), bytes: 0 });
         }
     }
-    found.sort();
+    let has = |wanted: &dyn Fn(&str) -> bool| files.iter().any(|file| wanted(&file.path));
+    if has(&|name| name == "config.json") && has(&|name| name.ends_with(".safetensors")) {
+        return Ok(folder.to_owned());
+    }
+    let mut found: Vec<PathBuf> =
+        hub::variants(&files).into_iter().map(|variant| folder.join(&variant.parts[0])).collect();
     match found.len() {
         1 => Ok(found.remove(0)),
         _ => Err(Error::Folder { path: folder.to_owned(), found }),
     }
 }
 
-/// `org/repo`, `org/repo@revision` or `org/repo:file.gguf`. A path starts otherwise or ends in `.gguf` itself.
-fn is_hub_id(model: &str) -> bool {
-    if model.starts_with(['/', '.', '~']) || (model.ends_with(".gguf") && !model.contains(':')) {
-        return false;
-    }
-    let repository = model.split(['@', ':']).next().unwrap_or(model);
-    let mut parts = repository.split('/');
-    let word = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    parts.next().is_some_and(word) && parts.next().is_some_and(word) && parts.next().is_none()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hub_ids_are_told_from_paths() {
-        for id in ["unsloth/Llama-3.2-1B", "org/repo@main", "org/repo:file.gguf", "org/repo.v2"] {
-            assert!(is_hub_id(id), "{id}");
-        }
-        for path in
-            ["./org/repo", "/org/repo", "~/repo", "models/file.gguf", "model", "a/b/c", "Once upon a time", "../a"]
-        {
-            assert!(!is_hub_id(path), "{path}");
-        }
-    }
 
     #[test]
     fn a_folder_stands_for_its_only_checkpoint() {
@@ -110,6 +109,22 @@ mod tests {
         assert_eq!(locate(&name).unwrap(), folder.join("a.gguf"));
         std::fs::write(folder.join("b.gguf"), "").unwrap();
         assert!(matches!(locate(&name), Err(Error::Folder { found, .. }) if found.len() == 2));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_folder_of_parts_stands_for_the_first_and_one_of_safetensors_for_itself() {
+        let folder = std::env::temp_dir().join(format!("ffai-locate-parts-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let name = folder.display().to_string();
+        for file in ["m-00002-of-00002.gguf", "m-00001-of-00002.gguf", "mmproj-m.gguf"] {
+            std::fs::write(folder.join(file), "").unwrap();
+        }
+        assert_eq!(locate(&name).unwrap(), folder.join("m-00001-of-00002.gguf"));
+        std::fs::write(folder.join("model.safetensors"), "").unwrap();
+        assert_eq!(locate(&name).unwrap(), folder.join("m-00001-of-00002.gguf"));
+        std::fs::write(folder.join("config.json"), "").unwrap();
+        assert_eq!(locate(&name).unwrap(), folder);
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -20,6 +20,8 @@ fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ffai"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.env_remove("FFAI_MODEL").env_remove("FFAI_MEMORY_BUDGET");
+    // Nothing here is about the network: `tests/hub/` is.
+    command.env("HF_HUB_OFFLINE", "1").env("HF_HOME", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 

@@ -1,0 +1,251 @@
+//! Answers that are none: each is one clear error, quickly, and leads nowhere outside the cache.
+
+use crate::server::{COMMIT, Hub, Reply, git_sha1, missing, node};
+use crate::{command, fails, files_below, noise, pull, run, scratch, settings, text};
+use ffai::weights::hub::{Error, Token};
+use serde_json::json;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+fn repository() -> Hub {
+    Hub::new(&[("config.json", b"{}"), ("model.safetensors", &noise(3000, 1))])
+}
+
+#[test]
+fn status_401_asks_for_a_token_or_for_a_better_one() {
+    let hub = repository();
+    hub.behave(|_| Some(Reply::new(401, br#"{"error": "Invalid username or password."}"#)));
+    let home = scratch("401");
+    let output = run(&hub, &home, &["pull", "org/repo"]);
+    fails(&output, 1, &["refuses org/repo (401)", "no token was given", "Invalid username", "hint: ", "set HF_TOKEN"]);
+    let output = command(&hub, &home, &["pull", "org/repo"]).env("HF_TOKEN", "hf_old").output().unwrap();
+    fails(&output, 1, &["(401)", "does not accept the token", "settings/tokens"]);
+    assert!(!text(&output.stderr).contains("hf_old"));
+    assert_eq!(hub.log().len(), 2, "it does not pay to ask again");
+}
+
+#[test]
+fn status_403_leads_to_the_page_with_the_terms() {
+    let hub = repository();
+    // As the hub does: the list is open to all, the files are not.
+    hub.behave(|request| {
+        let gated =
+            Reply::new(403, b"").header("X-Error-Code", "GatedRepo").header("X-Error-Message", "Access is restricted");
+        request.path.contains("/resolve/").then_some(gated)
+    });
+    let output = run(&hub, &scratch("403"), &["pull", "org/repo"]);
+    fails(
+        &output,
+        1,
+        &["org/repo/config.json (403)", "Access is restricted", "https://huggingface.co/org/repo, accept"],
+    );
+}
+
+#[test]
+fn status_404_says_what_is_missing() {
+    let hub = repository();
+    let home = scratch("404");
+    fails(&run(&hub, &home, &["pull", "org/other"]), 1, &["no repository `org/other` (404)", "hint: "]);
+    fails(&run(&hub, &home, &["pull", "org/repo@v9"]), 1, &["no revision `org/repo@v9` (404)", "hint: "]);
+    hub.behave(|request| request.path.contains("/resolve/").then(|| missing("EntryNotFound", "Entry not found")));
+    fails(&run(&hub, &home, &["pull", "org/repo"]), 1, &["no file `org/repo/config.json` (404)", "hint: "]);
+    hub.recover();
+    hub.hold(&[("README.md", b"x"), ("pytorch_model.bin", b"x")]);
+    fails(
+        &run(&hub, &home, &["pull", "org/repo"]),
+        1,
+        &["org/repo holds no model for ffai", "found 2 other", "hint: "],
+    );
+}
+
+#[test]
+fn status_429_is_waited_for_as_long_as_the_server_says() {
+    let hub = repository();
+    let asked = AtomicUsize::new(0);
+    hub.behave(move |request| {
+        let first = request.path.contains("/tree/") && asked.fetch_add(1, Ordering::SeqCst) == 0;
+        first.then(|| Reply::new(429, b"").header("Retry-After", "1"))
+    });
+    let begun = Instant::now();
+    let output = run(&hub, &scratch("429"), &["pull", "org/repo"]);
+    assert!(output.status.success() && begun.elapsed() >= Duration::from_secs(1), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("it answers again in 1 seconds; asking again in 1.0 s"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn a_wait_that_is_too_long_is_an_error_that_says_when() {
+    let hub = repository();
+    hub.behave(|_| Some(Reply::new(429, b"").header("Retry-After", "3600")));
+    let output = run(&hub, &scratch("429-long"), &["pull", "org/repo"]);
+    fails(&output, 1, &["too many requests", "(429)", "answers again in 3600 seconds", "hint: "]);
+    assert_eq!(hub.log().len(), 1);
+    // As the hub itself says it.
+    hub.behave(|_| Some(Reply::new(429, b"").header("RateLimit", r#""api";r=0;t=900"#)));
+    let error = pull("org/repo", &settings(&hub, &scratch("429-hub"))).unwrap_err();
+    assert!(matches!(error, Error::RateLimited { seconds: Some(900) }));
+    // A server that says so for ever is not asked for ever.
+    hub.forget();
+    hub.behave(|_| Some(Reply::new(429, b"").header("Retry-After", "0")));
+    assert!(matches!(pull("org/repo", &settings(&hub, &scratch("429-ever"))), Err(Error::RateLimited { .. })));
+    assert_eq!(hub.log().len(), 5);
+}
+
+#[test]
+fn a_passing_fault_of_the_server_is_asked_again() {
+    let hub = repository();
+    let asked = Mutex::new(Vec::new());
+    hub.behave(move |request| {
+        let mut asked = asked.lock().unwrap();
+        asked.push(request.path.clone());
+        // The third time that something is asked for it is there.
+        (asked.iter().filter(|path| **path == request.path).count() < 3).then(|| Reply::new(503, b"busy"))
+    });
+    pull("org/repo", &settings(&hub, &scratch("503"))).unwrap();
+    hub.behave(|_| Some(Reply::new(500, br#"{"error": "it \u001b[31mburns"}"#)));
+    let output = run(&hub, &scratch("500"), &["pull", "org/repo", "-q"]);
+    fails(&output, 1, &["with status 500: `it \\u{1b}[31mburns`", "hint: "]);
+}
+
+#[test]
+fn no_server_is_no_puzzle() {
+    let hub = repository();
+    let mut settings = settings(&hub, &scratch("nobody"));
+    settings.endpoint = "http://127.0.0.1:1".to_owned();
+    let error = pull("org/repo", &settings).unwrap_err();
+    assert!(error.to_string().starts_with("cannot reach the Hugging Face hub at 127.0.0.1:1: "), "{error}");
+    assert!(error.hint().unwrap().contains("network"));
+}
+
+/// Answers for the list of files with `nodes`.
+fn lists(hub: &Hub, nodes: serde_json::Value) {
+    hub.behave(move |request| request.path.contains("/tree/").then(|| Reply::new(200, nodes.to_string().as_bytes())));
+}
+
+#[test]
+fn names_that_lead_out_of_the_cache_are_refused() {
+    let content = noise(2000, 3);
+    let hub = repository();
+    for (number, name) in [
+        "../evil.gguf",
+        "../../../evil.gguf",
+        "/tmp/ffai-evil.gguf",
+        "a/../../evil.gguf",
+        "a//evil.gguf",
+        "a\u{0}/evil.gguf",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        lists(&hub, json!([node(name, &content)]));
+        let home = scratch(&format!("evil-{number}"));
+        let error = pull("org/repo", &settings(&hub, &home)).unwrap_err();
+        assert!(matches!(error, Error::UnsafeName { .. }), "{name:?}: {error}");
+        assert_eq!(files_below(&home), Vec::<std::path::PathBuf>::new(), "{name:?}");
+    }
+    assert!(!std::path::Path::new("/tmp/ffai-evil.gguf").exists());
+    assert_eq!(hub.bytes_of_files(), 0);
+    lists(&hub, json!([node("../evil.gguf", &content), node("m-Q8_0.gguf", &content)]));
+    hub.hold(&[("m-Q8_0.gguf", &content)]);
+    let error = pull("org/repo:../evil.gguf", &settings(&hub, &scratch("evil-asked"))).unwrap_err();
+    assert!(matches!(error, Error::UnsafeName { .. }));
+    // Where such a file is not the one that is meant it does no harm, and is not fetched.
+    let home = scratch("evil-beside");
+    pull("org/repo:Q8_0", &settings(&hub, &home)).unwrap();
+    assert!(files_below(&home).iter().all(|path| !path.ends_with("evil.gguf")));
+}
+
+#[test]
+fn hashes_and_commits_that_are_none_are_refused() {
+    let hub = repository();
+    let home = scratch("hashes");
+    let settings = settings(&hub, &home);
+    let cases = [
+        json!([{"type": "file", "path": "m.gguf", "size": 3, "oid": "../../evil"}]),
+        json!([{"type": "file", "path": "m.gguf", "size": 3, "oid": git_sha1(b""), "lfs": {"oid": "../../evil", "size": 3}}]),
+        json!([{"type": "file", "path": "m.gguf", "size": -3, "oid": git_sha1(b"")}]),
+        json!({"error": "nonsense"}),
+        json!([["deep"]]),
+    ];
+    for nodes in cases {
+        lists(&hub, nodes.clone());
+        assert!(matches!(pull("org/repo", &settings), Err(Error::Answer { .. })), "{nodes}");
+    }
+    hub.behave(|request| {
+        request.path.contains("/revision/").then(|| Reply::new(200, br#"{"sha": "../../../../evil"}"#))
+    });
+    assert!(matches!(pull("org/repo", &settings), Err(Error::Answer { .. })));
+    hub.behave(|_| Some(Reply::new(200, b"<html>Welcome to the hotel's wireless network</html>")));
+    assert!(matches!(pull("org/repo", &settings), Err(Error::Answer { .. })));
+    assert_eq!(files_below(&home), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn an_endless_list_ends() {
+    let hub = repository();
+    hub.behave(|_| Some(Reply { endless: true, ..Reply::new(200, &[b' '; 1 << 16]) }));
+    let error = pull("org/repo", &settings(&hub, &scratch("endless"))).unwrap_err();
+    assert!(matches!(&error, Error::Answer { found, .. } if found.contains("more than")), "{error}");
+    assert!(hub.log().iter().map(|(_, bytes)| bytes).sum::<u64>() < 64 << 20);
+    // Page after page.
+    let hub = repository();
+    let own = hub.endpoint.clone();
+    hub.behave(move |request| {
+        let next = format!("<{own}/api/models/org/repo/tree/{COMMIT}?cursor=x>; rel=\"next\"");
+        request.path.contains("/tree/").then(|| Reply::new(200, b"[]").header("Link", next))
+    });
+    let error = pull("org/repo", &settings(&hub, &scratch("pages"))).unwrap_err();
+    assert!(matches!(&error, Error::Answer { .. }), "{error}");
+    assert_eq!(hub.log().len(), 51);
+}
+
+#[test]
+fn a_list_of_several_pages_is_read_to_its_end() {
+    let content = noise(2000, 4);
+    let hub = Hub::new(&[("a.gguf", &content)]);
+    let (own, served) = (hub.endpoint.clone(), content.clone());
+    hub.behave(move |request| {
+        let page = |nodes: serde_json::Value| Reply::new(200, nodes.to_string().as_bytes());
+        let next = format!("<{own}/api/models/org/repo/tree/{COMMIT}?cursor=2>; rel=\"next\"");
+        match request.path.split_once("/tree/")?.1.ends_with("cursor=2") {
+            true => Some(page(json!([node("a.gguf", &served)]))),
+            false => Some(page(json!([{"type": "directory", "path": "d", "oid": "x"}])).header("Link", next)),
+        }
+    });
+    assert!(std::fs::read(pull("org/repo", &settings(&hub, &scratch("two-pages"))).unwrap()).unwrap() == content);
+}
+
+#[test]
+fn redirects_end_and_lead_to_web_addresses_only() {
+    let hub = repository();
+    let own = hub.endpoint.clone();
+    for place in [
+        format!("{own}/loop"),
+        "/loop".to_owned(),
+        "file:///etc/passwd".to_owned(),
+        "nowhere".to_owned(),
+        String::new(),
+    ] {
+        let target = place.clone();
+        hub.forget();
+        hub.behave(move |_| Some(Reply::new(302, b"").header("Location", &target)));
+        let error = pull("org/repo", &settings(&hub, &scratch("redirects"))).unwrap_err();
+        assert!(matches!(error, Error::Answer { .. }), "{place}: {error}");
+        assert!(hub.log().len() <= 6);
+    }
+    // A renamed repository is one redirect on the same host, and the token goes with it.
+    hub.forget();
+    hub.behave(|request| {
+        let rest = request.path.strip_prefix("/api/models/old/name/")?;
+        Some(Reply::new(307, b"").header("Location", format!("/api/models/org/repo/{rest}")))
+    });
+    let mut settings = settings(&hub, &scratch("renamed"));
+    settings.token = Token::new("hf_x");
+    let error = pull("old/name", &settings).unwrap_err();
+    assert!(matches!(error, Error::NotFound { what: "file", .. }), "the list came through: {error}");
+    assert!(hub.log().iter().all(|(request, _)| request.authorization.is_some()));
+}
