@@ -71,6 +71,17 @@ fn logits_of_the_cpu_reference_agree() {
     logits_agree(&options, 1e-8);
 }
 
+/// Nothing is widened: the device holds as many bytes of weights as the file, norms and scales included.
+#[test]
+fn the_device_holds_what_the_file_holds() {
+    let Some(path) = model::real("gemma3") else { return };
+    let checkpoint = ffai::weights::Checkpoint::open(&path).unwrap();
+    let file: u64 = checkpoint.tensors().iter().map(|(_, bytes)| bytes).sum();
+    let options = OpenOptions { context: Some(64), ..OpenOptions::default() };
+    let device = ffai::generate::load(&checkpoint, &options, &mut |_, _| {}).unwrap().model().weight_bytes();
+    assert!(device.abs_diff(file) <= file / 50, "{device} bytes on the device for the file's {file}");
+}
+
 /// Greedy text is comparable up to the first step at which the reference itself was nearly undecided.
 #[test]
 fn greedy_text_agrees() {
