@@ -32,6 +32,7 @@ import vocabularies
 from numpy_model import nmse
 
 HERE = Path(__file__).resolve().parent
+OUTPUTS = ("hf", "hf-parts", "mlx")
 POSITIONS, CONTEXT = 40, 256
 NMSE_AT_MOST = 1e-10
 FELT_AT_LEAST = 3e-8  # NMSE of the mildest mistake; the tests' bars are below
@@ -153,14 +154,14 @@ def save_folders(spec: Spec, v: vocabularies.Vocabulary, folder: Path) -> dict[s
     return {name: weight.detach() for name, weight in model.named_parameters()}
 
 
-def older_schema(spec: Spec, folder: Path, **changes) -> None:
+def older_schema(spec: Spec, folder: Path) -> None:
     """Rewrites config.json as transformers 4 wrote it: `rope_theta` and `rope_scaling` beside each other."""
     path = folder / "config.json"
     config = json.loads(path.read_text())
     for name in ("rope_parameters", "layer_types", "_sliding_window_pattern"):
         config.pop(name, None)
     config["torch_dtype"] = config.pop("dtype")
-    config |= spec.old_config | {"transformers_version": "4.51.3"} | changes
+    config |= spec.old_config | {"transformers_version": "4.51.3"}
     path.write_text(json.dumps(dict(sorted(config.items())), indent=2) + "\n")
 
 
@@ -206,15 +207,11 @@ def check_gguf(spec: Spec, path: Path, ids: list[int], logits: np.ndarray) -> di
     return {"numpy_from_gguf_nmse": error, "nmse_of_mistakes": wrong}
 
 
-def clean(spec: Spec, folder: Path) -> None:
-    for name in ("hf", "hf-parts", "mlx"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    folder.mkdir(exist_ok=True)
-
-
 def make(spec: Spec) -> dict:
     folder, v = HERE.parent / spec.name, spec.vocabulary()
-    clean(spec, folder)
+    for name in OUTPUTS:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    folder.mkdir(exist_ok=True)
     generator = np.random.default_rng(spec.seed)
     ids = [int(i) for i in generator.integers(0, len(v.tokens), POSITIONS)]
     if v.add_bos:
@@ -253,8 +250,8 @@ def make_mlx(spec: Spec, folder: Path, ids: list[int]) -> dict:
     older_schema(spec, source)
     same, _ = hf_logits(opened(source), ids)
     assert (same == np.load(folder / "logits.npy")).all(), f"{spec.name}: the older schema gives other logits"
-    older_schema_changes = json.loads((source / "config.json").read_text()) | recipe.config
-    (source / "config.json").write_text(json.dumps(older_schema_changes, indent=2) + "\n")
+    changed = json.loads((source / "config.json").read_text()) | recipe.config
+    (source / "config.json").write_text(json.dumps(changed, indent=2) + "\n")
     mlx_folder.convert(source, folder / "mlx", recipe)
     shutil.rmtree(source)
 
@@ -284,10 +281,9 @@ def main() -> None:
             continue
         made = make(spec)
         folder = HERE.parent / spec.name
-        outputs = [folder / name for name in ("hf", "hf-parts", "mlx") if (folder / name).is_dir()]
-        files = [folder / f"{spec.name}.gguf", *folder.glob("*logits.npy"), folder / "tokens.json",
-                 folder / "tokenization.json", *(p for output in outputs for p in output.iterdir())]
-        files = [p for p in files if p.name == f"{spec.name}.gguf" or not p.name.startswith(("llama2.", "llama3."))]
+        named = (f"{spec.name}.gguf", "logits.npy", "gguf.logits.npy", "mlx.logits.npy", "tokens.json", "tokenization.json")
+        files = [folder / name for name in named if (folder / name).exists()]
+        files += [p for name in OUTPUTS if (folder / name).is_dir() for p in (folder / name).iterdir()]
         made["files"] = {str(p.relative_to(folder)): {"bytes": p.stat().st_size,
                                                       "sha256": hashlib.sha256(p.read_bytes()).hexdigest()}
                          for p in sorted(files)}
