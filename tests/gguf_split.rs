@@ -7,19 +7,26 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use ffai::generate::Backend;
 use ffai::weights::Error;
 use ffai::weights::gguf::Gguf;
 use folder::Folder;
 use gguf_writer::{GgufWriter, Item};
 use mutate::mutant;
+use opening::{generate, on, open};
 
+#[expect(dead_code, reason = "the model is put together rightly here")]
+#[path = "support/damaged.rs"]
+mod damaged;
 #[path = "support/folder.rs"]
 mod folder;
-#[expect(dead_code, reason = "parts need few of the types that the writer knows")]
 #[path = "support/gguf_writer.rs"]
 mod gguf_writer;
 #[path = "support/mutate.rs"]
 mod mutate;
+#[expect(dead_code, reason = "messages are compared here as they are")]
+#[path = "support/opening.rs"]
+mod opening;
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/gguf_split").join(name)
@@ -154,7 +161,7 @@ fn counts_that_are_no_counts_are_refused() {
     };
     let no =
         |count, tensors| write([("split.no", Item::U16(0)), ("split.count", count), ("split.tensors.count", tensors)]);
-    let message = no(Item::Text("3"), Item::I32(0));
+    let message = no(Item::Raw(8, [&1_u64.to_le_bytes()[..], b"3"].concat()), Item::I32(0));
     assert_eq!(
         message,
         format!("metadata key `split.count`: expected an unsigned 32-bit integer, found a string in {}", name(1))
@@ -192,4 +199,26 @@ fn two_thousand_damaged_parts_never_panic() {
     }
     assert!((200..1800).contains(&opened), "{opened} of 2000 still open");
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_model_in_parts_says_what_it_says_in_one_file() {
+    let whole = damaged::model();
+    let count = whole.tensors.len();
+    let folder = Folder::new();
+    for number in 0..3 {
+        let mut part =
+            if number == 0 { GgufWriter { tensors: Vec::new(), ..whole.clone() } } else { GgufWriter::new() };
+        part = part.key("split.no", Item::U16(number as u16)).key("split.count", Item::U16(3));
+        part = part.key("split.tensors.count", Item::I32(count as i32));
+        part.tensors = whole.tensors[count * number / 3..count * (number + 1) / 3].to_vec();
+        folder.write(&name(number + 1), &part.finish());
+    }
+    let says = |path: &Path| {
+        let (mut engine, tokenizer) = open(path, &on(Backend::Cpu)).unwrap();
+        generate(&mut engine, &tokenizer, &[1, 40, 70], 12).unwrap().ids
+    };
+    let expected = says(&damaged::golden());
+    assert_eq!(expected.len(), 12);
+    assert_eq!(says(&folder.0.join(name(3))), expected);
 }

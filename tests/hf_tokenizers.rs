@@ -323,3 +323,21 @@ fn the_same_vocabulary_gives_the_same_tokens_from_gguf_and_from_a_folder() {
         }
     }
 }
+
+/// The tokenizers of the golden models, with what transformers made of a few texts.
+#[test]
+fn golden_checkpoints_encode_and_decode_as_in_transformers() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    for family in ["gemma2", "gemma3", "llama", "llama31", "mistral", "qwen2", "qwen3"] {
+        let tokenizer = Tokenizer::from_folder(&golden.join(family).join("hf")).unwrap();
+        let rows: Vec<Value> = json(&golden.join(family).join("tokenization.json"));
+        for row in rows {
+            let text = row["text"].as_str().unwrap();
+            assert_eq!(tokenizer.encode(text, AS_MODEL).unwrap(), ids(&row["ids"]), "{family}: {text:?}");
+            let without_bos = ids(&row["ids_without_bos"]);
+            assert_eq!(tokenizer.encode(text, PARSE).unwrap(), without_bos, "{family}: {text:?}");
+            let decoded = String::from_utf8(tokenizer.decode(&without_bos, Controls::Show)).unwrap();
+            assert_eq!(decoded, row["decoded"].as_str().unwrap(), "{family}: {text:?}");
+        }
+    }
+}

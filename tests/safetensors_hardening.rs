@@ -422,11 +422,11 @@ fn every_shorter_file_is_refused() {
 }
 
 #[test]
-fn five_thousand_mutated_index_files_never_panic() {
+fn two_thousand_mutated_index_files_never_panic() {
     let folder = parts();
     let original = std::fs::read(folder.0.join(INDEX)).unwrap();
     let mut sound = 0;
-    for seed in 0..5000 {
+    for seed in 0..2000 {
         folder.write(INDEX, &mutant(&original, seed));
         let tried = std::panic::catch_unwind(|| peak_bytes(|| Safetensors::open(&folder.0)));
         let Ok((result, peak)) = tried else { panic!("seed {seed} panics") };
@@ -440,7 +440,7 @@ fn five_thousand_mutated_index_files_never_panic() {
         }
     }
     // Nearly every byte of an index is part of a name.
-    assert!((10..1000).contains(&sound), "{sound} still open");
+    assert!((3..1000).contains(&sound), "{sound} still open");
 }
 
 #[test]
