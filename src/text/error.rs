@@ -118,6 +118,45 @@ pub enum Error {
         /// What it says.
         found: String,
     },
+    /// A chat template is not Jinja.
+    #[error("chat template{}: {}", place(.line), printable(.what))]
+    TemplateSyntax {
+        /// Where, if that is known.
+        line: Option<usize>,
+        /// What is wrong.
+        what: String,
+    },
+    /// A chat template is longer than any.
+    #[error("chat template: expected at most {most} bytes, found {found}")]
+    TemplateSize {
+        /// Its length in bytes.
+        found: usize,
+        /// The longest that is read.
+        most: usize,
+    },
+    /// A chat template did something that cannot be done.
+    #[error("chat template{}: {}", place(.line), printable(.what))]
+    TemplateRun {
+        /// Where, if that is known.
+        line: Option<usize>,
+        /// What it did.
+        what: String,
+    },
+    /// A chat template called `raise_exception`.
+    #[error("the chat template refuses this conversation: {}", printable(.message))]
+    TemplateRefused {
+        /// What it said.
+        message: String,
+    },
+    /// A chat template does not come to an end within reason.
+    #[error("the chat template was stopped: {what} went beyond all bounds")]
+    TemplateLimit {
+        /// What there was too much of.
+        what: &'static str,
+    },
+    /// The system gave no thread to render a chat template on.
+    #[error("cannot render the chat template: {0}")]
+    TemplateThread(String),
     /// The tokenizer library refused what it was given.
     #[error("tokenizer library: {0}")]
     Library(String),
@@ -153,7 +192,25 @@ impl Error {
                 Some("the file is damaged or of an unknown kind: fetch it again, or use a GGUF file of the model".into())
             }
             Self::Read { .. } => None,
-            Self::Unencodable { .. } | Self::Library(_) => None,
+            Self::TemplateSyntax { .. } | Self::TemplateSize { .. } => {
+                Some("mend the template, or fetch the checkpoint again".into())
+            }
+            Self::TemplateRun { .. } | Self::TemplateRefused { .. } => {
+                Some("change the roles or contents of the messages to what this model's template takes".into())
+            }
+            Self::TemplateLimit { .. } => Some("the template is at fault; use another, or a raw prompt".into()),
+            Self::Unencodable { .. } | Self::TemplateThread(_) | Self::Library(_) => None,
         }
     }
+}
+
+fn place(line: &Option<usize>) -> String {
+    line.map(|line| format!(", line {line}")).unwrap_or_default()
+}
+
+/// A message that quotes an untrusted file, as it may stand in a terminal.
+fn printable(message: &str) -> String {
+    const LONGEST: usize = 300;
+    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    message.chars().take(LONGEST).map(escape).collect()
 }

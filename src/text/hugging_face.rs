@@ -10,7 +10,7 @@
 
 mod components;
 mod definition;
-mod files;
+pub(super) mod files;
 mod generation_defaults;
 mod library;
 mod settings;
@@ -20,12 +20,12 @@ use std::path::Path;
 
 use tokenizers::models::bpe::{BPE, Vocab};
 
-use super::Error;
 use super::end_tokens;
 use super::special::Specials;
 use super::token_bytes::{TokenBytes, byte_value};
 use super::tokenizer::{Model, Tokenizer};
 use super::vocabulary::{Kind, Vocabulary};
+use super::{Error, SpecialTokens};
 use components::Decoding;
 use definition::{Added, Definition};
 use files::{invalid, quoted};
@@ -108,7 +108,10 @@ impl Tokenizer {
             after: frame.after,
             end_ids: ends,
             space_prefix: decoding.strips_space,
+            special_tokens: SpecialTokens::of(&vocabulary),
+            // A folder's template is a file of its own: ChatTemplate::from_folder reads it.
             chat_template: None,
+            tool_use_template: None,
             tokens: vocabulary.tokens,
             kinds,
         })

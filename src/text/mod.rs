@@ -6,10 +6,13 @@
 //! are to give the ids that llama.cpp gives, because the GGUF files in circulation were checked
 //! against it; folders give those of the tokenizers library.
 //!
+//! A conversation becomes text by the checkpoint's [`ChatTemplate`].
+//!
 //! Generation goes the other way: token ids → [`Detokenizer`] → [`StopMatcher`] → [`ThinkingSplit`] → screen. None
 //! of the three ever takes back what it has given out.
 
 mod byte_level;
+mod chat;
 mod detokenizer;
 mod end_tokens;
 mod error;
@@ -26,6 +29,7 @@ mod token_bytes;
 mod tokenizer;
 mod vocabulary;
 
+pub use chat::{ChatFeatures, ChatInput, ChatTemplate, Message, SpecialTokens};
 pub use detokenizer::{Detokenizer, Start};
 pub use error::Error;
 pub use hugging_face::GenerationDefaults;

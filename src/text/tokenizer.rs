@@ -1,6 +1,5 @@
 //! The tokenizer: a vocabulary, ready for use.
 
-use super::Error;
 use super::byte_level::ByteLevel;
 use super::hugging_face::Library;
 use super::pre_tokenizer;
@@ -8,6 +7,7 @@ use super::sentencepiece::SentencePiece;
 use super::special::{Fragment, Specials};
 use super::token_bytes::TokenBytes;
 use super::vocabulary::{Kind, Vocabulary};
+use super::{Error, SpecialTokens};
 
 /// Text to token ids and back. See [`Tokenizer::new`] and [`Tokenizer::from_folder`].
 #[derive(Debug)]
@@ -24,7 +24,9 @@ pub struct Tokenizer {
     pub(super) after: Vec<u32>,
     pub(super) end_ids: Vec<u32>,
     pub(super) space_prefix: bool,
+    pub(super) special_tokens: SpecialTokens,
     pub(super) chat_template: Option<String>,
+    pub(super) tool_use_template: Option<String>,
 }
 
 #[derive(Debug)]
@@ -111,7 +113,9 @@ impl Tokenizer {
             after: vocabulary.eos.filter(|_| vocabulary.add_eos == Some(true)).into_iter().collect(),
             end_ids: super::end_tokens::end_ids(&vocabulary, &kinds),
             space_prefix,
+            special_tokens: SpecialTokens::of(&vocabulary),
             chat_template: vocabulary.chat_template,
+            tool_use_template: vocabulary.tool_use_template,
             tokens: vocabulary.tokens,
             kinds,
         })
@@ -226,6 +230,18 @@ impl Tokenizer {
     #[must_use]
     pub fn chat_template(&self) -> Option<&str> {
         self.chat_template.as_deref()
+    }
+
+    /// The chat template for conversations with tools, where the checkpoint has one of its own for them.
+    #[must_use]
+    pub fn tool_use_template(&self) -> Option<&str> {
+        self.tool_use_template.as_deref()
+    }
+
+    /// Texts of the special tokens, for chat templates.
+    #[must_use]
+    pub fn special_tokens(&self) -> &SpecialTokens {
+        &self.special_tokens
     }
 
     /// Whether a token steers the model instead of standing for text.

@@ -41,6 +41,8 @@ pub struct Vocabulary {
     pub add_space_prefix: Option<bool>,
     /// `tokenizer.chat_template`, in Jinja.
     pub chat_template: Option<String>,
+    /// `tokenizer.chat_template.tool_use`: another one, for conversations with tools.
+    pub tool_use_template: Option<String>,
 }
 
 /// What a token is for, in the numbering of GGUF.
@@ -82,6 +84,7 @@ impl Vocabulary {
             add_eos: metadata.opt_bool("tokenizer.ggml.add_eos_token")?,
             add_space_prefix: metadata.opt_bool("tokenizer.ggml.add_space_prefix")?,
             chat_template: text("tokenizer.chat_template")?,
+            tool_use_template: text("tokenizer.chat_template.tool_use")?,
         })
     }
 

@@ -24,7 +24,7 @@ fn shown(text: &str, longest: usize) -> String {
 }
 
 /// An error about the entry `what` of `file`.
-pub(super) fn invalid(file: &Path, what: &str, expected: &str, found: impl ToString) -> Error {
+pub(in crate::text) fn invalid(file: &Path, what: &str, expected: &str, found: impl ToString) -> Error {
     Error::Entry {
         file: file.to_owned(),
         what: what.to_owned(),
@@ -34,7 +34,7 @@ pub(super) fn invalid(file: &Path, what: &str, expected: &str, found: impl ToStr
 }
 
 /// The bytes of a file of at most `most` bytes; `None` if there is no such file.
-pub(super) fn bytes(path: &Path, most: u64) -> Result<Option<Vec<u8>>, Error> {
+pub(in crate::text) fn bytes(path: &Path, most: u64) -> Result<Option<Vec<u8>>, Error> {
     let failed = |source| Error::Read { path: path.to_owned(), source };
     // Looked at before it is opened: opening a named pipe waits for a writer.
     match std::fs::metadata(path) {
@@ -53,7 +53,7 @@ pub(super) fn bytes(path: &Path, most: u64) -> Result<Option<Vec<u8>>, Error> {
 }
 
 /// `bytes` as JSON of the shape that `T` has.
-pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8], file: &Path, expected: &str) -> Result<T, Error> {
+pub(in crate::text) fn parse<T: DeserializeOwned>(bytes: &[u8], file: &Path, expected: &str) -> Result<T, Error> {
     serde_json::from_slice(bytes).map_err(|error| {
         let lines = bytes.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
         let offset = lines.map(<[u8]>::len).sum::<usize>() + error.column().saturating_sub(1);
@@ -65,14 +65,14 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8], file: &Path, expected: &s
 }
 
 /// A file of settings: one JSON object.
-pub(super) struct Settings {
-    pub(super) file: PathBuf,
+pub(in crate::text) struct Settings {
+    pub(in crate::text) file: PathBuf,
     value: Value,
 }
 
 impl Settings {
     /// Reads `name` in `folder`. A file that is not there has no settings.
-    pub(super) fn read(folder: &Path, name: &str) -> Result<Self, Error> {
+    pub(in crate::text) fn read(folder: &Path, name: &str) -> Result<Self, Error> {
         let file = folder.join(name);
         let value = match bytes(&file, MOST_SETTINGS_BYTES)? {
             None => Value::Object(serde_json::Map::new()),
@@ -85,7 +85,7 @@ impl Settings {
     }
 
     /// The value of `key`; `None` where there is none or it is null.
-    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+    pub(in crate::text) fn get(&self, key: &str) -> Option<&Value> {
         self.value.get(key).filter(|value| !value.is_null())
     }
 
@@ -126,13 +126,13 @@ impl Settings {
     }
 
     /// The text of a token, which stands there as it is or as the `content` of an object.
-    pub(super) fn token(&self, key: &str) -> Result<Option<&str>, Error> {
+    pub(in crate::text) fn token(&self, key: &str) -> Result<Option<&str>, Error> {
         let text = |value| token_text(value).ok_or_else(|| self.wrong(key, "a token's text", value));
         self.get(key).map(text).transpose()
     }
 
     /// An error about the value of `key`.
-    pub(super) fn wrong(&self, key: &str, expected: &str, value: &Value) -> Error {
+    pub(in crate::text) fn wrong(&self, key: &str, expected: &str, value: &Value) -> Error {
         invalid(&self.file, key, expected, kind(value))
     }
 }
