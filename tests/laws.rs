@@ -204,6 +204,50 @@ fn a_common_prefix_is_not_run_again() {
     assert_eq!(run(&mut session, &longer), (1, fresh.1));
 }
 
+/// Turn after turn on one session, with an answer that is taken back and a beginning that changes: each time the tokens of a
+/// session of its own, and no more run than is new.
+#[test]
+fn a_conversation_on_one_session_equals_each_turn_on_its_own() {
+    for sampling in
+        [SamplingOptions::greedy(), SamplingOptions { temperature: 1.0, seed: 5, ..SamplingOptions::default() }]
+    {
+        let (mut engine, tokenizer) = open("llama3.gguf", Element::F32);
+        let answer = |session: &mut Session<'_>, prompt: &[u32]| {
+            let request = Request { sampling, ..greedy(prompt, 12) };
+            session.generate(&request, &mut |_| ControlFlow::Continue(())).unwrap()
+        };
+        let mut turns: Vec<(Vec<u32>, Vec<u32>, usize)> = Vec::new();
+        let mut session = Session::new(&mut engine, &tokenizer).unwrap();
+        let mut prompt = tokens(30, 20);
+        for turn in 0..4 {
+            let common = session.held().iter().zip(&prompt).take_while(|(held, wanted)| held == wanted).count();
+            let generation = answer(&mut session, &prompt);
+            let cached = generation.stats.cached_prompt_tokens;
+            assert_eq!(cached, common, "turn {turn}");
+            turns.push((prompt.clone(), generation.ids.clone(), cached));
+            prompt.extend(&generation.ids);
+            prompt.extend(tokens(10, 30 + turn));
+            match turn {
+                // The last answer was all held but its last token, which nothing has followed yet.
+                0 => assert_eq!(session.held().len(), prompt.len() - 11),
+                // Another answer than the one that was given.
+                1 => prompt[62] = (prompt[62] + 1) % 250,
+                // Another beginning.
+                2 => prompt[3] = (prompt[3] + 1) % 250,
+                _ => {}
+            }
+        }
+        assert_eq!(turns.iter().map(|turn| turn.2).collect::<Vec<_>>(), [0, 41, 62, 3]);
+        // All of a prompt is held: its last token runs again.
+        assert_eq!(session.sync(&turns[3].0), turns[3].0.len() - 1);
+        drop(session);
+        for (turn, (prompt, ids, _)) in turns.iter().enumerate() {
+            let fresh = answer(&mut Session::new(&mut engine, &tokenizer).unwrap(), prompt);
+            assert_eq!((&fresh.ids, fresh.stats.cached_prompt_tokens), (ids, 0), "turn {turn}");
+        }
+    }
+}
+
 #[test]
 fn a_cancelled_run_leaves_the_session_usable() {
     let (mut engine, tokenizer) = open("llama2.gguf", Element::F16);

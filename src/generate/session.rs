@@ -48,10 +48,16 @@ impl<'e> Session<'e> {
         self.thinking = style;
     }
 
-    /// Keeps the longest common prefix of what the sequence holds and `tokens`: how many tokens that is.
+    /// The tokens that the sequence holds: what of the next prompt begins with them need not run.
+    pub fn held(&self) -> &[u32] {
+        &self.held
+    }
+
+    /// Keeps the longest common prefix of what the sequence holds and `tokens`, and takes back the rest: how many tokens are
+    /// kept. [`Session::generate`] begins with it.
     ///
-    /// The last token always runs again, because its logits are wanted.
-    fn sync(&mut self, tokens: &[u32]) -> usize {
+    /// The last of `tokens` is never kept: it runs again, because the logits behind it are wanted.
+    pub fn sync(&mut self, tokens: &[u32]) -> usize {
         let common = self.held.iter().zip(tokens).take_while(|(a, b)| a == b).count();
         let kept = common.min(tokens.len().saturating_sub(1));
         self.held.truncate(kept);
@@ -97,6 +103,7 @@ impl<'e> Session<'e> {
         let step = run.steady_step(used);
         let (finish_reason, written) = run.stream.end(reason, on_event);
         let stats = GenerationStats {
+            cached_prompt_tokens: kept,
             think_tokens: written.counts.map(|counts| counts.thinking_tokens),
             gen_tokens: written.counts.map(|counts| counts.answer_tokens),
             context_size: self.engine.model().config().context,

@@ -12,6 +12,8 @@ const WARM_UP: usize = 10;
 pub struct GenerationStats {
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
+    /// Tokens of the prompt that the sequence held already, so that they did not run again.
+    pub cached_prompt_tokens: usize,
     /// Tokens generated, end-of-text tokens not counted.
     pub generated_tokens: usize,
     /// Most tokens the model was made for.
@@ -108,9 +110,12 @@ impl fmt::Display for GenerationStats {
         line("KV cache (alloc)", size(self.kv_cache_allocated_bytes))?;
         line("KV cache (used)", size(self.kv_cache_used_bytes))?;
         line("wired ticket", self.wired_ticket_bytes.map_or("n/a".to_owned(), size))?;
-        match (self.think_tokens, self.gen_tokens) {
-            (Some(think), Some(answer)) => line("think / gen split", format!("{think} / {answer} tokens")),
-            _ => Ok(()),
+        if let (Some(think), Some(answer)) = (self.think_tokens, self.gen_tokens) {
+            line("think / gen split", format!("{think} / {answer} tokens"))?;
+        }
+        match self.cached_prompt_tokens {
+            0 => Ok(()),
+            cached => line("cached prompt", format!("{cached} tokens")),
         }
     }
 }
@@ -214,6 +219,7 @@ mod tests {
         let mb = |mb: f64| (mb * 1_048_576.0) as u64;
         let stats = GenerationStats {
             prompt_tokens: 5,
+            cached_prompt_tokens: 0,
             generated_tokens: 64,
             context_size: 131_072,
             prefill_seconds: 0.08234,
@@ -254,6 +260,9 @@ mod tests {
 ";
         assert_eq!(stats.to_string(), expected);
         let plain = GenerationStats { think_tokens: None, gen_tokens: None, ..stats };
-        assert_eq!(plain.to_string(), expected.replace("  think / gen split: 40 / 24 tokens\n", ""));
+        let short = expected.replace("  think / gen split: 40 / 24 tokens\n", "");
+        assert_eq!(plain.to_string(), short);
+        let continued = GenerationStats { cached_prompt_tokens: 3, ..plain };
+        assert_eq!(continued.to_string(), format!("{short}  cached prompt:    3 tokens\n"));
     }
 }
