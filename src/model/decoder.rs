@@ -33,13 +33,15 @@ pub(super) struct Variant {
     pub(super) embedding_scale: f32,
     /// Bends the logits.
     pub(super) logit_cap: Option<f32>,
-    /// The head repeats the embedding, whether or not the file has a copy.
+    /// Whether the file says that the head repeats the embedding.
     pub(super) tied: Option<bool>,
 }
 
 /// Whether a family has biases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Biases {
+    /// Never.
+    None,
     /// Where the file has them.
     AsStored,
     /// Always.
@@ -86,9 +88,7 @@ impl Decoder {
             layers.push(layer(loader, &config, variant, index, kind)?);
         }
         let norm = norm(loader, &config, variant, "output_norm.weight")?;
-        let tied = variant.tied.unwrap_or(!loader.has("output.weight"));
-        let head = if tied {
-            loader.skip("output.weight");
+        let head = if repeats_embedding(loader, variant, hidden)? {
             embedding.clone()
         } else {
             loader.matrix(&[("output.weight", config.vocab)], hidden)?
@@ -96,6 +96,17 @@ impl Decoder {
         let (embedding_scale, logit_cap) = (variant.embedding_scale, variant.logit_cap);
         let weight_bytes = loader.resident();
         Ok(Box::new(Self { config, embedding, embedding_scale, layers, norm, head, logit_cap, weight_bytes }))
+    }
+}
+
+/// Whether the embedding serves as head too: where the file has no head or, as transformers decides it, where it says that both
+/// are one and holds two equal ones. Two that differ are two, whatever it says.
+fn repeats_embedding(loader: &mut Loader<'_>, variant: &Variant, hidden: u32) -> Result<bool, Error> {
+    let (head, embedding) = ("output.weight", "token_embd.weight");
+    match (variant.tied, loader.has(head)) {
+        (Some(false), _) | (None, true) => Ok(false),
+        (_, false) => Ok(true),
+        (Some(true), true) => loader.repeats(head, embedding, hidden),
     }
 }
 
@@ -149,7 +160,11 @@ fn prelude(
     let heads = config.heads;
     let kv = heads.kv_heads * heads.head_dim;
     let [q, k, v] = ["attn_q", "attn_k", "attn_v"].map(|part| format!("blk.{index}.{part}.bias"));
-    let biased = variant.biases == Biases::Required || loader.has(&q);
+    let biased = match variant.biases {
+        Biases::None => false,
+        Biases::AsStored => loader.has(&q),
+        Biases::Required => true,
+    };
     let bias = biased.then(|| loader.vectors(&[(&q, heads.query_cols()), (&k, kv), (&v, kv)])).transpose()?;
     let norm = if variant.head_norms {
         let mut gains = gain(loader, variant, &format!("blk.{index}.attn_q_norm.weight"), heads.head_dim)?;

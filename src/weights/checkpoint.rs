@@ -1,15 +1,16 @@
 //! A checkpoint of any kind: its tensors and what describes them.
 
-use super::format::{self, mlx};
-use super::gguf::{Gguf, Metadata};
-use super::safetensors::{Dtype, SafeTensor, Safetensors};
-use super::settings::{self, Settings};
+use super::format;
+use super::gguf::Gguf;
+use super::packed::packed;
+use super::safetensors::{Dtype, Safetensors};
+use super::settings::{self, Configuration, Settings};
 use super::{Error, file};
 use crate::graph::Format;
 use std::path::{Path, PathBuf};
 
-/// A `config.json` larger than this describes no model.
-const CONFIG_BYTES: u64 = 16 << 20;
+/// A `config.json` larger than this describes no model. Parsed, it takes up to thirty times as much memory.
+const CONFIG_BYTES: u64 = 4 << 20;
 
 /// A checkpoint on disk, mapped and checked.
 #[derive(Debug)]
@@ -20,12 +21,7 @@ pub struct Checkpoint {
 #[derive(Debug)]
 enum Source {
     Gguf(Gguf),
-    /// `config` holds the keys of `config.json`.
-    Folder {
-        tensors: Safetensors,
-        config: Metadata,
-        config_path: PathBuf,
-    },
+    Folder { tensors: Safetensors, config: Configuration, config_path: PathBuf },
 }
 
 /// A weight as a file holds it: one tensor of GGUF or safetensors, or the three that MLX makes of one.
@@ -33,6 +29,8 @@ enum Source {
 pub(crate) struct Stored<'a> {
     /// Names of its tensors.
     pub(crate) names: Vec<&'a str>,
+    /// The file that holds the first of them.
+    pub(crate) file: &'a Path,
     /// Sizes of its dimensions, the contiguous one first: `[cols, rows]`.
     pub(crate) dims: Vec<u64>,
     /// Its type, as its format calls it.
@@ -158,6 +156,7 @@ impl Checkpoint {
                 let kind = tensor.kind.name();
                 Ok(Stored {
                     names: vec![&tensor.name],
+                    file: gguf.path(),
                     dims: tensor.dims.clone(),
                     kind: kind.to_owned(),
                     format: format::named(&kind.to_lowercase()),
@@ -167,9 +166,10 @@ impl Checkpoint {
             Source::Folder { tensors, config, .. } => {
                 let tensor = tensors.tensor(name)?;
                 match tensor.dtype {
-                    Dtype::U32 => packed(tensors, config, tensor, cols),
+                    Dtype::U32 => packed(tensors, &config.metadata, tensor, cols),
                     dtype => Ok(Stored {
                         names: vec![&tensor.name],
+                        file: tensors.file(tensor),
                         dims: tensor.shape.iter().rev().copied().collect(),
                         kind: format!("{dtype:?}"),
                         format: plain(dtype).and_then(format::named),
@@ -182,86 +182,11 @@ impl Checkpoint {
 }
 
 /// The format of a tensor of plain numbers.
-fn plain(dtype: Dtype) -> Option<&'static str> {
+pub(super) fn plain(dtype: Dtype) -> Option<&'static str> {
     match dtype {
         Dtype::F32 => Some("f32"),
         Dtype::F16 => Some("f16"),
         Dtype::BF16 => Some("bf16"),
         _ => None,
     }
-}
-
-/// A weight that MLX packed: `<layer>.weight` of u32, with `<layer>.scales` and `<layer>.biases`.
-fn packed<'a>(
-    tensors: &'a Safetensors,
-    config: &Metadata,
-    weight: &'a SafeTensor,
-    cols: u64,
-) -> Result<Stored<'a>, Error> {
-    let invalid = |expected: String, found: String| Error::Invalid {
-        file: tensors.path().to_owned(),
-        what: format!("packed weight {}", super::error::Quoted(&weight.name)),
-        expected,
-        found,
-    };
-    let layer = weight.name.strip_suffix(".weight").unwrap_or(&weight.name);
-    let mode = setting(config, layer, "mode").and_then(super::gguf::Value::text).unwrap_or("affine");
-    if mode != "affine" {
-        return Err(Error::Unsupported {
-            what: format!("quantization {} of {}", super::error::Quoted(mode), tensors.path().display()),
-            hint: Some("fetch a variant quantized with `--q-mode affine`, or in bf16".to_owned()),
-        });
-    }
-    let scales = tensors.tensor(&format!("{layer}.scales"))?;
-    let biases = tensors.tensor(&format!("{layer}.biases"))?;
-    let ([rows, words], [scale_rows, groups]) = (matrix(weight, &invalid)?, matrix(scales, &invalid)?);
-    if biases.shape != scales.shape || biases.dtype != scales.dtype || scale_rows != rows {
-        return Err(invalid(
-            format!("scales and biases of {rows} rows, of one shape and type"),
-            format!("{:?} {:?} and {:?} {:?}", scales.dtype, scales.shape, biases.dtype, biases.shape),
-        ));
-    }
-    let shapes = || format!("{words} words and {groups} groups");
-    let whole = |a: u64, b: u64| (b > 0 && a.is_multiple_of(b)).then(|| a / b);
-    let (Some(bits), Some(group)) = (whole(words.saturating_mul(32), cols), whole(cols, groups)) else {
-        return Err(invalid(format!("words and groups that divide among {cols} weights per row"), shapes()));
-    };
-    for (key, derived) in [("bits", bits), ("group_size", group)] {
-        let said = setting(config, layer, key).and_then(super::gguf::Value::unsigned);
-        if let Some(said) = said.filter(|&said| said != derived) {
-            let file = config_path(tensors);
-            return Err(invalid(
-                format!("{key} {said} as {file} says"),
-                format!("{derived} by its shape: {}", shapes()),
-            ));
-        }
-    }
-    let pair = plain(scales.dtype).unwrap_or("other");
-    Ok(Stored {
-        names: vec![&weight.name, &scales.name, &biases.name],
-        dims: vec![cols, rows],
-        kind: format!("MLX {bits}-bit in groups of {group} with scales of {:?}", scales.dtype),
-        format: mlx::format(bits, group, pair),
-        planes: [tensors.data(weight), tensors.data(scales), tensors.data(biases)],
-    })
-}
-
-fn config_path(tensors: &Safetensors) -> String {
-    tensors.folder().join("config.json").display().to_string()
-}
-
-fn matrix(tensor: &SafeTensor, invalid: &dyn Fn(String, String) -> Error) -> Result<[u64; 2], Error> {
-    <[u64; 2]>::try_from(tensor.shape.as_slice()).map_err(|_| {
-        invalid(
-            "two dimensions".to_owned(),
-            format!("{:?} of {:?}", tensor.shape, super::error::Quoted(&tensor.name).to_string()),
-        )
-    })
-}
-
-/// What `config.json` says of one layer's quantization: its own entry, else that of all.
-fn setting<'a>(config: &'a Metadata, layer: &str, key: &str) -> Option<&'a super::gguf::Value> {
-    ["quantization", "quantization_config"].iter().find_map(|table| {
-        config.get(&format!("{table}.{layer}.{key}")).or_else(|| config.get(&format!("{table}.{key}")))
-    })
 }

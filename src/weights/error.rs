@@ -168,7 +168,7 @@ pub enum Error {
         near: Option<String>,
     },
     /// A tensor's shape contradicts the model's hyperparameters.
-    #[error("weight `{name}`: expected {expected:?}, found {found:?} in {file}")]
+    #[error("weight `{name}`: expected {}, found {} in {file}", Shape(.expected), Shape(.found))]
     Shape {
         /// The tensor.
         name: String,
@@ -180,7 +180,7 @@ pub enum Error {
         file: PathBuf,
     },
     /// A tensor's type is well known, but there is no kernel that computes with it.
-    #[error("no kernel for weight type {kind}: expected `{name}` to be {expected}, in {file}")]
+    #[error("no GPU kernel for weight type {kind}, nor one for the CPU: expected `{name}` to be {expected}, in {file}")]
     UnsupportedType {
         /// The tensor.
         name: String,
@@ -266,11 +266,12 @@ impl Error {
                 return near.as_ref().map(|near| format!("the file does have {}", Quoted(near)));
             }
             Self::UnsupportedType { .. } => {
-                "fetch another file of the same model: Q8_0, Q4_0 and F16 ones usually exist"
+                "fetch another variant of the same model: GGUF of Q4_K_M, Q8_0 or F16, safetensors of bf16 and MLX \
+                 affine usually exist"
             }
             Self::Unused { .. } => {
-                "the model is of a variant that this build does not know, or its `block_count` is \
-                 too small"
+                "the model is of a variant that this build does not know, or the file's number of layers \
+                 (`block_count`, `num_hidden_layers`) is too small"
             }
             Self::Shape { .. } | Self::Model { .. } => {
                 "the file is damaged or was converted wrongly: fetch or convert it again"

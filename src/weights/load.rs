@@ -105,11 +105,18 @@ impl<'a> Loader<'a> {
         self.checkpoint.has(&self.names.native(name))
     }
 
-    /// Accepts that a tensor is not needed, such as a head that repeats the embedding.
-    pub fn skip(&mut self, name: &str) {
-        let native = self.names.native(name);
-        let found = self.checkpoint.tensors().into_iter().find(|(name, _)| *name == native);
-        self.used.extend(found.map(|(name, _)| name));
+    /// Whether a weight with rows of `cols` holds the same as another, byte for byte; then it is not needed any more.
+    ///
+    /// # Errors
+    /// One of them is missing.
+    pub fn repeats(&mut self, name: &str, of: &str, cols: u32) -> Result<bool, Error> {
+        let [weight, other] = [name, of].map(|name| self.checkpoint.stored(&self.names.native(name), cols.into()));
+        let (weight, other) = (weight?, other?);
+        let same = weight.dims == other.dims && weight.kind == other.kind && weight.planes == other.planes;
+        if same {
+            self.used.extend(weight.names);
+        }
+        Ok(same)
     }
 
     fn shaped(&mut self, name: &str, dims: &[u64]) -> Result<Stored<'a>, Error> {
@@ -117,31 +124,26 @@ impl<'a> Loader<'a> {
         // Trailing dimensions of one say nothing.
         let used = |dims: &[u64]| dims.iter().rposition(|&dim| dim != 1).map_or(1.min(dims.len()), |last| last + 1);
         if stored.dims[..used(&stored.dims)] != dims[..used(dims)] {
-            return Err(super::Error::Shape {
-                name: stored.names[0].to_owned(),
-                expected: dims.to_vec(),
-                found: stored.dims,
-                file: self.checkpoint.path().to_owned(),
+            let mut shapes = [dims.to_vec(), stored.dims];
+            if self.checkpoint.gguf().is_none() {
+                // As the file has them: the contiguous dimension last.
+                shapes.iter_mut().for_each(|shape| shape.reverse());
             }
-            .into());
+            let ([expected, found], name) = (shapes, stored.names[0].to_owned());
+            return Err(super::Error::Shape { name, expected, found, file: stored.file.to_owned() }.into());
         }
         self.used.extend(&stored.names);
         Ok(stored)
     }
 
-    fn unsupported(&self, stored: &Stored<'_>, expected: String) -> Error {
-        let (name, kind) = (stored.names[0].to_owned(), stored.kind.clone());
-        super::Error::UnsupportedType { name, kind, expected, file: self.checkpoint.path().to_owned() }.into()
-    }
-
     /// Numbers of a tensor that is stored as plain floats.
-    fn floats(&self, stored: &Stored<'_>) -> Result<Vec<f32>, Error> {
+    fn floats(stored: &Stored<'_>) -> Result<Vec<f32>, Error> {
         let data = stored.planes[0];
         Ok(match stored.format.map(|format| format.name) {
             Some("f32") => data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
             Some("f16") => data.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
             Some("bf16") => data.chunks_exact(2).map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-            _ => return Err(self.unsupported(stored, "F32, F16 or BF16, as a vector".to_owned())),
+            _ => return Err(unsupported(stored, "F32, F16 or BF16, as a vector".to_owned())),
         })
     }
 
@@ -174,7 +176,7 @@ impl<'a> Loader<'a> {
     pub fn values(&mut self, name: &str, len: u32) -> Result<Vec<f32>, Error> {
         let stored = self.shaped(name, &[u64::from(len)])?;
         self.advance(stored.bytes());
-        self.floats(&stored)
+        Self::floats(&stored)
     }
 
     /// Tensors `[rows, cols]` stacked into one matrix: neighbours of one format share a block as far as a binding reaches.
@@ -183,8 +185,8 @@ impl<'a> Loader<'a> {
         let mut planned: Vec<Planned<'_>> = Vec::new();
         for &(name, rows) in parts {
             let stored = self.shaped(name, &[u64::from(cols), u64::from(rows)])?;
-            let format = stored.format.ok_or_else(|| self.unsupported(&stored, format::known()))?;
-            self.expect_whole_rows(&stored, format, cols)?;
+            let format = stored.format.ok_or_else(|| unsupported(&stored, format::known()))?;
+            expect_whole_rows(&stored, format, cols)?;
             let row_bytes = u64::from(cols) / Format::BLOCK as u64 * format.quant_bytes as u64;
             let most = limit / row_bytes / 64 * 64;
             if most == 0 {
@@ -217,19 +219,6 @@ impl<'a> Loader<'a> {
         }
         let blocks = planned.iter().map(|block| self.block(block, cols)).collect::<Result<_, _>>()?;
         Ok(Matrix { blocks, cols })
-    }
-
-    fn expect_whole_rows(&self, stored: &Stored<'_>, format: &Format, cols: u32) -> Result<(), Error> {
-        if (cols as usize).is_multiple_of(format.granule()) {
-            return Ok(());
-        }
-        let what = format!(
-            "weight `{}` of {} with rows of {cols} instead of a multiple of {}",
-            stored.names[0],
-            self.checkpoint.path().display(),
-            format.granule()
-        );
-        Err(super::Error::Unsupported { what, hint: None }.into())
     }
 
     fn block(&mut self, planned: &Planned<'_>, cols: u32) -> Result<MatrixBlock, Error> {
@@ -273,6 +262,21 @@ impl<'a> Loader<'a> {
             progress(self.done, self.total);
         }
     }
+}
+
+fn unsupported(stored: &Stored<'_>, expected: String) -> Error {
+    let (name, kind) = (stored.names[0].to_owned(), stored.kind.clone());
+    super::Error::UnsupportedType { name, kind, expected, file: stored.file.to_owned() }.into()
+}
+
+fn expect_whole_rows(stored: &Stored<'_>, format: &Format, cols: u32) -> Result<(), Error> {
+    if (cols as usize).is_multiple_of(format.granule()) {
+        return Ok(());
+    }
+    let (name, file, granule) = (stored.names[0], stored.file.display(), format.granule());
+    let what = format!("weight `{name}` in {file} with rows of {cols} instead of a multiple of {granule}");
+    let hint = "kernels read weights by blocks: fetch a model whose widths are multiples of that".to_owned();
+    Err(super::Error::Unsupported { what, hint: Some(hint) }.into())
 }
 
 /// Whether another tensor may follow in the same block: what came before must be whole units of the plane of scales.

@@ -10,6 +10,7 @@ mod load;
 mod locate;
 mod names;
 mod numbered;
+mod packed;
 pub mod safetensors;
 mod settings;
 mod tensor_names;

@@ -20,16 +20,26 @@ const KEYS: &[(&str, &[&str])] = &[
     ("attention.layer_norm_rms_epsilon", &["rms_norm_eps"]),
     ("attention.sliding_window", &["sliding_window"]),
     // transformers 5 moved the base into a table; what the table says is newer than a key left beside it.
-    ("rope.freq_base", &["rope_parameters.rope_theta", "rope_theta"]),
+    ("rope.freq_base", &["rope_parameters.rope_theta", "rope_scaling.rope_theta", "rope_theta"]),
     ("rope.scaling.type", &["rope_parameters.rope_type", "rope_scaling.rope_type", "rope_scaling.type"]),
     ("rope.scaling.factor", &["rope_parameters.factor", "rope_scaling.factor"]),
     ("expert_count", &["num_local_experts", "num_experts"]),
 ];
 
+/// The keys of a `config.json`.
+#[derive(Clone, Debug)]
+pub(super) struct Configuration {
+    /// Those that hold something, with the keys of objects joined by dots.
+    pub(super) metadata: Metadata,
+    /// Those that are null, sorted: where silence means a default, null means that there is none.
+    nulls: Vec<String>,
+}
+
 /// Where hyperparameters stand.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings<'a> {
     metadata: &'a Metadata,
+    nulls: &'a [String],
     /// `<architecture>.` in a GGUF file.
     prefix: Option<&'a str>,
     /// What a family assumes where `config.json` is silent, by canonical key.
@@ -39,12 +49,12 @@ pub struct Settings<'a> {
 impl<'a> Settings<'a> {
     /// The keys `<architecture>.*` of a GGUF file.
     pub(super) fn gguf(metadata: &'a Metadata, architecture: &'a str) -> Self {
-        Self { metadata, prefix: Some(architecture), defaults: &[] }
+        Self { metadata, nulls: &[], prefix: Some(architecture), defaults: &[] }
     }
 
-    /// The keys of a `config.json`, as [`from_json`] made them.
-    pub(super) fn json(metadata: &'a Metadata) -> Self {
-        Self { metadata, prefix: None, defaults: &[] }
+    /// The keys of a `config.json`.
+    pub(super) fn json(Configuration { metadata, nulls }: &'a Configuration) -> Self {
+        Self { metadata, nulls, prefix: None, defaults: &[] }
     }
 
     /// With what a family assumes where a `config.json` is silent: transformers leaves out what equals its own defaults. A GGUF
@@ -73,21 +83,32 @@ impl<'a> Settings<'a> {
     }
 
     /// The key as the file spells it: the first that is there, else the first that could be.
-    fn spelled(&self, key: &str) -> String {
+    pub fn spelled(&self, key: &str) -> String {
         if let Some(architecture) = self.prefix {
             return format!("{architecture}.{key}");
         }
-        let names = KEYS.iter().find(|(canonical, _)| *canonical == key).map_or(&[][..], |(_, names)| names);
-        // What describes the text half of a model that also sees is kept apart.
-        let candidates = names.iter().copied().chain(names.is_empty().then_some(key));
-        let nested = candidates.clone().map(|name| format!("text_config.{name}"));
-        let mut all = nested.chain(candidates.clone().map(str::to_owned));
-        all.find(|name| self.metadata.get(name).is_some())
-            .unwrap_or_else(|| candidates.clone().next().unwrap_or(key).to_owned())
+        let names = candidates(key);
+        let first = names[names.len() / 2].clone();
+        names.into_iter().find(|name| self.metadata.get(name).is_some()).unwrap_or(first)
+    }
+
+    /// Whether a `config.json` says that there is no such thing, which is more than saying nothing.
+    pub fn is_null(&self, key: &str) -> bool {
+        self.prefix.is_none() && candidates(key).iter().any(|name| self.nulls.binary_search(name).is_ok())
     }
 
     fn default(&self, key: &str) -> Option<f64> {
-        self.defaults.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
+        let value = self.defaults.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
+        value.filter(|_| !self.is_null(key))
+    }
+
+    /// Whether the file has a key, or keys below it.
+    pub fn has(&self, key: &str) -> bool {
+        let below = |name: &str| self.metadata.iter().any(|(key, _)| is_below(key, name));
+        match self.prefix {
+            Some(architecture) => below(&format!("{architecture}.{key}")),
+            None => candidates(key).iter().any(|name| below(name)),
+        }
     }
 
     /// An integer.
@@ -138,11 +159,24 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// The keys of a JSON object, those of objects inside it joined by dots. What is null is left out, as if it had not been said.
+/// What a `config.json` may call `key`: the names for the text half of a model that also sees, which are kept apart, then the
+/// others. As many of the ones as of the others, and at least one.
+fn candidates(key: &str) -> Vec<String> {
+    let names = KEYS.iter().find(|(canonical, _)| *canonical == key).map_or(&[][..], |(_, names)| names);
+    let names = names.iter().copied().chain(names.is_empty().then_some(key));
+    names.clone().map(|name| format!("text_config.{name}")).chain(names.map(str::to_owned)).collect()
+}
+
+/// Whether `key` is `name` or stands in the object called so.
+fn is_below(key: &str, name: &str) -> bool {
+    key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The keys of a JSON object, those of objects inside it joined by dots.
 ///
 /// # Errors
-/// The file is no JSON object, or a key occurs twice.
-pub(super) fn from_json(file: &Path, bytes: &[u8]) -> Result<Metadata, Error> {
+/// The file is no JSON object, or two of its keys are one when joined.
+pub(super) fn from_json(file: &Path, bytes: &[u8]) -> Result<Configuration, Error> {
     let invalid = |found: String| Error::Invalid {
         file: file.to_owned(),
         what: "configuration".to_owned(),
@@ -153,20 +187,24 @@ pub(super) fn from_json(file: &Path, bytes: &[u8]) -> Result<Metadata, Error> {
     let json: serde_json::Value = serde_json::from_slice(bytes)
         .map_err(|error| invalid(format!("\"{}\"", super::error::Shown(&error.to_string()))))?;
     let serde_json::Value::Object(object) = json else { return Err(invalid("something else".to_owned())) };
-    let mut entries = Vec::new();
-    flatten(object, "", &mut entries);
-    Metadata::new(file, entries)
+    let (mut entries, mut nulls) = (Vec::new(), Vec::new());
+    flatten(object, "", &mut entries, &mut nulls);
+    nulls.sort_unstable();
+    Ok(Configuration { metadata: Metadata::new(file, entries)?, nulls })
 }
 
-fn flatten(object: serde_json::Map<String, serde_json::Value>, path: &str, entries: &mut Vec<(String, Value)>) {
+fn flatten(
+    object: serde_json::Map<String, serde_json::Value>,
+    path: &str,
+    entries: &mut Vec<(String, Value)>,
+    nulls: &mut Vec<String>,
+) {
     for (key, value) in object {
         let path = if path.is_empty() { key } else { format!("{path}.{key}") };
         match value {
-            serde_json::Value::Object(inner) => flatten(inner, &path, entries),
-            serde_json::Value::Array(elements) => {
-                entries.extend(array(elements).map(|array| (path, Value::Array(array))))
-            }
-            serde_json::Value::Null => {}
+            serde_json::Value::Object(inner) => flatten(inner, &path, entries, nulls),
+            serde_json::Value::Array(elements) => entries.push((path, Value::Array(array(elements)))),
+            serde_json::Value::Null => nulls.push(path),
             serde_json::Value::Bool(value) => entries.push((path, Value::Bool(value))),
             serde_json::Value::String(value) => entries.push((path, Value::String(value))),
             serde_json::Value::Number(number) => entries.push((path, self::number(&number))),
@@ -182,11 +220,17 @@ fn number(number: &serde_json::Number) -> Value {
     }
 }
 
-/// An array of words or of numbers; others say nothing that a model needs.
-fn array(elements: Vec<serde_json::Value>) -> Option<Array> {
+/// An array of words or of numbers. Any other is kept as one that nobody can read, so that asking for it is an error.
+fn array(elements: Vec<serde_json::Value>) -> Array {
     if elements.iter().all(serde_json::Value::is_string) {
-        let words = elements.into_iter().filter_map(|element| element.as_str().map(str::to_owned));
-        return Some(Array::String(words.collect()));
+        let words = elements.into_iter().filter_map(|element| match element {
+            serde_json::Value::String(word) => Some(word),
+            _ => None,
+        });
+        return Array::String(words.collect());
     }
-    elements.iter().map(serde_json::Value::as_f64).collect::<Option<Vec<f64>>>().map(Array::F64)
+    match elements.iter().map(serde_json::Value::as_f64).collect::<Option<Vec<f64>>>() {
+        Some(numbers) => Array::F64(numbers),
+        None => Array::Array(Vec::new()),
+    }
 }

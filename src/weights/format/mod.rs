@@ -32,5 +32,5 @@ pub fn named(name: &str) -> Option<&'static Format> {
 pub(crate) fn known() -> String {
     let names: Vec<String> =
         FORMATS.iter().filter(|format| format.unit.bytes[1] == 0).map(|format| format.name.to_uppercase()).collect();
-    format!("one of {} or MLX affine of 2, 3, 4, 5, 6 or 8 bits", names.join(", "))
+    format!("one of {} or MLX affine of 2, 3, 4, 5, 6 or 8 bits in groups of 32, 64 or 128", names.join(", "))
 }

@@ -195,19 +195,6 @@ impl Array {
 }
 
 impl Value {
-    /// The value as text, if it is one.
-    pub(crate) fn text(&self) -> Option<&str> {
-        match self {
-            Self::String(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// The value as a whole number from zero on, if it is one.
-    pub(crate) fn unsigned(&self) -> Option<u64> {
-        self.integer()?.try_into().ok()
-    }
-
     /// The value as a whole number, if its type is one; every GGUF integer fits.
     pub(super) fn integer(&self) -> Option<i128> {
         Some(match *self {
