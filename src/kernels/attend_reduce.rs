@@ -1,6 +1,6 @@
 //! The second pass of decode attention: joins the splits.
 
-use super::paged::{Heads, NO_WINDOW, Scores};
+use super::paged::{Heads, Scores};
 use super::{attend_decode, input, output};
 use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Recorder, Slice, Tensor, Tolerance, Twin};
 
@@ -32,7 +32,7 @@ pub(super) fn attend_reduce(
             .u32("HEADS", heads.heads)
             .u32("HEAD_DIM", heads.head_dim)
             .u32("SPLIT", attend_decode::SPLIT)
-            .u32("WINDOW", scores.window.unwrap_or(NO_WINDOW)),
+            .u32("WINDOW", scores.reach()),
         operands: &[rows.into(), parts.into(), peaks.into(), y.into()],
         workgroups: [heads.heads, parts.rows, 1],
         cost: Cost {

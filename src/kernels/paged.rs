@@ -55,7 +55,12 @@ impl Scores {
             .f32("SCALE", self.scale)
             .bool("CAPPED", self.cap.is_some())
             .f32("CAP", self.cap.unwrap_or(1.0))
-            .u32("WINDOW", self.window.unwrap_or(NO_WINDOW))
+            .u32("WINDOW", self.reach())
+    }
+
+    /// The window as kernels know it.
+    pub(super) fn reach(&self) -> u32 {
+        self.window.map_or(NO_WINDOW, |window| window.min(NO_WINDOW))
     }
 
     /// Scores and windows as a twin finds them in its constants.

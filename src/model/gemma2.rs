@@ -1,13 +1,15 @@
 //! Gemma 2: norms behind blocks too, capped scores and logits, every other layer through a window.
 
-use super::config::{ModelConfig, refused};
+use super::config::{ModelConfig, named, refused};
 use super::decoder::{Biases, Decoder, LayerKind, Variant};
+use super::llama::refuse_attention_bias;
 use super::rope::Rope;
+use super::window::{positive, stored_scale, window, windows};
 use super::{Family, Model, SamplingDefaults};
 use crate::Error;
 use crate::kernels::gate_mul::Activation;
 use crate::kernels::paged::Scores;
-use crate::weights::{Loader, Settings, Translation};
+use crate::weights::{Checkpoint, Loader, Settings, Translation};
 
 pub(super) static FAMILY: Family = Family {
     name: "gemma2",
@@ -45,42 +47,46 @@ pub(super) const NAMES: &[Translation] = &[
 /// Layers of the 27B model, whose scores GGUF files scale by rule instead of by a number.
 const LAYERS_27B: u32 = 46;
 
+/// What GGUF files mean that do not say: the first ones had no such keys.
+const WINDOW: u32 = 4096;
+const SCORE_CAP: f32 = 50.0;
+const LOGIT_CAP: f32 = 30.0;
+
 fn load(loader: &mut Loader<'_>, config: ModelConfig) -> Result<Box<dyn Model>, Error> {
     let s = config.settings(loader.checkpoint())?;
-    let cap = |key: &str| -> Result<Option<f32>, Error> {
-        let set = s.opt_f32(key)?.filter(|&cap| cap != 0.0);
-        match set {
-            Some(cap) if !(cap.is_finite() && cap > 0.0) => Err(refused(loader.checkpoint(), format!("{key} of {cap}"))),
-            set => Ok(set),
-        }
-    };
-    let variant = Variant { logit_cap: cap("final_logit_softcapping")?, ..gemma(loader, &config, &s)? };
+    let checkpoint = loader.checkpoint();
+    let old = |value: f32| (!s.is_json()).then_some(value);
+    let logit_cap = cap(checkpoint, &s, "final_logit_softcapping")?.or(old(LOGIT_CAP));
+    let variant = Variant { logit_cap, ..gemma(loader, &config, &s)? };
+    let window = window(checkpoint, &s)?.or((!s.is_json()).then_some(WINDOW));
+    let windows = windows(checkpoint, &s, config.layers, window, |layer| layer.is_multiple_of(2))?;
     let scores = Scores {
-        scale: score_scale(&config, &s, LAYERS_27B)?,
-        cap: cap("attn_logit_softcapping")?,
-        window: super::llama::window(&s)?,
+        scale: score_scale(checkpoint, &config, &s, LAYERS_27B)?,
+        cap: cap(checkpoint, &s, "attn_logit_softcapping")?.or(old(SCORE_CAP)),
+        window: None,
     };
-    let frequencies = Rope::of(loader.checkpoint(), &s, 1e4)?.frequencies(config.rotary, None);
+    let frequencies = Rope::of(checkpoint, &s, 1e4)?.frequencies(config.rotary, None);
     let frequencies = loader.upload_vector("rotary frequencies", &frequencies)?;
-    let mut kinds = Vec::new();
-    for layer in 0..config.layers {
-        let slides = slides(&s, layer)?.unwrap_or(layer % 2 == 0);
-        let window = scores.window.filter(|_| slides);
-        kinds.push(LayerKind { scores: Scores { window, ..scores }, frequencies });
-    }
+    let kinds: Vec<LayerKind> =
+        windows.into_iter().map(|window| LayerKind { scores: Scores { window, ..scores }, frequencies }).collect();
     Decoder::load(loader, config, &variant, &kinds)
+}
+
+/// A soft cap, if the file has one.
+pub(super) fn cap(checkpoint: &Checkpoint, s: &Settings<'_>, key: &str) -> Result<Option<f32>, Error> {
+    s.opt_f32(key)?.map(|cap| positive(checkpoint, key, cap)).transpose()
 }
 
 /// What the generations share.
 pub(super) fn gemma(loader: &Loader<'_>, config: &ModelConfig, s: &Settings<'_>) -> Result<Variant, Error> {
     // `hidden_act` of old files says "gelu" and was never meant: the models were trained with the tanh form.
     if let Some(other) = s.opt_str("hidden_activation")?.filter(|&name| name != "gelu_pytorch_tanh") {
-        let other = other.chars().take(20).collect::<String>().escape_debug().to_string();
-        return Err(refused(loader.checkpoint(), format!("activation `{other}`")));
+        return Err(refused(loader.checkpoint(), format!("activation {}", named(other))));
     }
+    refuse_attention_bias(loader, s)?;
     Ok(Variant {
         interleaved: false,
-        biases: Biases::AsStored,
+        biases: if s.is_json() { Biases::None } else { Biases::AsStored },
         head_norms: false,
         post_norms: true,
         // Converters to GGUF have added it.
@@ -88,26 +94,26 @@ pub(super) fn gemma(loader: &Loader<'_>, config: &ModelConfig, s: &Settings<'_>)
         activation: Activation::Gelu,
         embedding_scale: (config.hidden as f32).sqrt(),
         logit_cap: None,
-        tied: s.is_json().then_some(true),
+        tied: if s.is_json() { Some(s.opt_bool("tie_word_embeddings")?.unwrap_or(true)) } else { None },
     })
 }
 
 /// The factor of scores: 1 / √`query_pre_attn_scalar`, which GGUF files do not hold. There it is 1 / √head_dim, except in the
 /// model of `largest` layers, where it is 1 / √(hidden / heads), as llama.cpp has it.
-pub(super) fn score_scale(config: &ModelConfig, s: &Settings<'_>, largest: u32) -> Result<f32, Error> {
-    if let Some(scale) = s.opt_f32("attention.scale")?.filter(|_| !s.is_json()) {
+pub(super) fn score_scale(
+    checkpoint: &Checkpoint,
+    config: &ModelConfig,
+    s: &Settings<'_>,
+    largest: u32,
+) -> Result<f32, Error> {
+    const KEY: &str = "query_pre_attn_scalar";
+    if let Some(scale) = stored_scale(checkpoint, s)? {
         return Ok(scale);
     }
-    let scalar = match s.opt_f32("query_pre_attn_scalar")?.filter(|_| s.is_json()) {
-        Some(scalar) => f64::from(scalar),
+    let scalar = match s.opt_f32(KEY)?.filter(|_| s.is_json()) {
+        Some(scalar) => f64::from(positive(checkpoint, KEY, scalar)?),
         None if config.layers == largest => f64::from(config.hidden / config.heads.heads),
         None => f64::from(config.heads.head_dim),
     };
-    Ok(scalar.max(1e-6).sqrt().recip() as f32)
-}
-
-/// Whether the file says that a layer sees through the window.
-pub(super) fn slides(s: &Settings<'_>, layer: u32) -> Result<Option<bool>, Error> {
-    let kinds = s.opt_strings("layer_types")?;
-    Ok(kinds.and_then(|kinds| kinds.get(layer as usize)).map(|kind| kind == "sliding_attention"))
+    Ok(scalar.sqrt().recip() as f32)
 }

@@ -1,8 +1,9 @@
 //! Llama 2 and 3, SmolLM2, and what follows their shape. GGUF files of Mistral come under this name too, with their window.
 
-use super::config::{ModelConfig, refused};
+use super::config::{ModelConfig, named, refused};
 use super::decoder::{Biases, Decoder, LayerKind, Variant};
 use super::rope::{Rope, stored_factors};
+use super::window::{plain_scores, window, windows};
 use super::{Family, Model, USUAL};
 use crate::Error;
 use crate::kernels::gate_mul::Activation;
@@ -25,31 +26,31 @@ fn load(loader: &mut Loader<'_>, config: ModelConfig) -> Result<Box<dyn Model>, 
     let s = config.settings(loader.checkpoint())?;
     // GGUF files of this family store the rows of Q and K so that the two elements of a pair are neighbours.
     let interleaved = !s.is_json();
-    let window = if s.is_json() { None } else { window(&s)? };
-    let variant = Variant { interleaved, biases: Biases::AsStored, ..plain(loader, &s)? };
+    refuse_attention_bias(loader, &s)?;
+    let variant = Variant { interleaved, ..plain(loader, &s)? };
     let rope = Rope::of(loader.checkpoint(), &s, 1e4)?;
     let factors = stored_factors(loader, &config)?;
     let frequencies = rope.frequencies(config.rotary, factors.as_deref());
     let frequencies = loader.upload_vector("rotary frequencies", &frequencies)?;
-    let scores = Scores { window, ..Scores::plain(config.heads.head_dim) };
-    let kinds = vec![LayerKind { scores, frequencies }; config.layers as usize];
+    // The family itself has no window: transformers passes over one that a config.json names.
+    let window = if s.is_json() { None } else { window(loader.checkpoint(), &s)? };
+    let windows = windows(loader.checkpoint(), &s, config.layers, window, |_| window.is_some())?;
+    let scores = plain_scores(loader.checkpoint(), &config, &s)?;
+    let kinds: Vec<LayerKind> =
+        windows.into_iter().map(|window| LayerKind { scores: Scores { window, ..scores }, frequencies }).collect();
     Decoder::load(loader, config, &variant, &kinds)
 }
 
-/// The window of a file, if it has one.
-pub(super) fn window(s: &Settings<'_>) -> Result<Option<u32>, Error> {
-    Ok(s.opt_u32("attention.sliding_window")?.filter(|&window| window > 0))
-}
-
-/// The plainest decoder: SiLU, nothing normalised but the inputs of blocks. Refuses another activation.
+/// The plainest decoder: SiLU, nothing normalised but the inputs of blocks, biases where a GGUF file has some. Refuses another
+/// activation.
 pub(super) fn plain(loader: &Loader<'_>, s: &Settings<'_>) -> Result<Variant, Error> {
-    if let Some(other) = s.opt_str("hidden_act")?.filter(|&name| name != "silu") {
-        let other = other.chars().take(20).collect::<String>().escape_debug().to_string();
-        return Err(refused(loader.checkpoint(), format!("activation `{other}`")));
+    if let Some(other) = s.opt_str("hidden_act")?.filter(|name| !["silu", "swish"].contains(name)) {
+        return Err(refused(loader.checkpoint(), format!("activation {}", named(other))));
     }
     Ok(Variant {
         interleaved: false,
-        biases: Biases::AsStored,
+        // Those of a safetensors file are refused as unused: transformers would pass over them.
+        biases: if s.is_json() { Biases::None } else { Biases::AsStored },
         head_norms: false,
         post_norms: false,
         gains_lack_one: false,
@@ -58,4 +59,12 @@ pub(super) fn plain(loader: &Loader<'_>, s: &Settings<'_>) -> Result<Variant, Er
         logit_cap: None,
         tied: s.opt_bool("tie_word_embeddings")?.filter(|_| s.is_json()),
     })
+}
+
+/// Refuses biases behind attention, which come with those of queries, keys and values in families that know this switch.
+pub(super) fn refuse_attention_bias(loader: &Loader<'_>, s: &Settings<'_>) -> Result<(), Error> {
+    match s.opt_bool("attention_bias")? {
+        Some(true) if s.is_json() => Err(refused(loader.checkpoint(), "`attention_bias`".to_owned())),
+        _ => Ok(()),
+    }
 }

@@ -1,9 +1,10 @@
 //! Mistral: llama's blocks, and attention through a sliding window in some of its models. GGUF files call it llama.
 
-use super::config::ModelConfig;
+use super::config::{ModelConfig, refused};
 use super::decoder::{Decoder, LayerKind};
-use super::llama::{plain, window};
+use super::llama::plain;
 use super::rope::Rope;
+use super::window::{plain_scores, window, windows};
 use super::{Family, Model, USUAL};
 use crate::Error;
 use crate::kernels::paged::Scores;
@@ -20,6 +21,7 @@ pub(super) static FAMILY: Family = Family {
     defaults: &[
         ("attention.layer_norm_rms_epsilon", 1e-6),
         ("attention.head_count_kv", 8.0),
+        ("attention.sliding_window", 4096.0),
         ("rope.freq_base", 1e4),
         ("context_length", 131_072.0),
     ],
@@ -31,7 +33,13 @@ fn load(loader: &mut Loader<'_>, config: ModelConfig) -> Result<Box<dyn Model>, 
     let variant = plain(loader, &s)?;
     let frequencies = Rope::of(loader.checkpoint(), &s, 1e4)?.frequencies(config.rotary, None);
     let frequencies = loader.upload_vector("rotary frequencies", &frequencies)?;
-    let scores = Scores { window: window(&s)?, ..Scores::plain(config.heads.head_dim) };
+    let window = window(loader.checkpoint(), &s)?;
+    let windows = windows(loader.checkpoint(), &s, config.layers, window, |_| window.is_some())?;
+    if windows.iter().any(|&layer| layer != window) {
+        // Ministral; transformers would let all layers of a Mistral slide.
+        return Err(refused(loader.checkpoint(), "a window in some layers only (`layer_types`)".to_owned()));
+    }
+    let scores = Scores { window, ..plain_scores(loader.checkpoint(), &config, &s)? };
     let kinds = vec![LayerKind { scores, frequencies }; config.layers as usize];
     Decoder::load(loader, config, &variant, &kinds)
 }

@@ -3,6 +3,7 @@
 mod config;
 mod decoder;
 mod rope;
+mod window;
 
 pub use config::ModelConfig;
 
@@ -10,7 +11,7 @@ use crate::Error;
 use crate::cache::Cache;
 use crate::graph::{Recorder, Tensor};
 use crate::layers::Batch;
-use crate::weights::{Checkpoint, Loader, TensorNames, Translation};
+use crate::weights::{self, Checkpoint, Loader, TensorNames, Translation};
 
 /// A loaded model: weights on a device and the order of its blocks.
 pub trait Model {
@@ -68,31 +69,55 @@ macro_rules! families {
 }
 families! { llama, mistral, qwen2, qwen3, gemma2, gemma3 }
 
-/// The family of a checkpoint: by `architectures[0]`, then `model_type`, then GGUF's `general.architecture`.
+/// The family of a checkpoint: of a GGUF file by `general.architecture`, else by `architectures[0]` and `model_type`, of which one
+/// that is known suffices.
 ///
 /// # Errors
-/// No family of this build goes by any of these names.
+/// No family of this build goes by any of these names, or they name two.
 pub fn family(checkpoint: &Checkpoint) -> Result<&'static Family, Error> {
     let settings = checkpoint.settings()?;
     let metadata = settings.metadata();
-    let architecture = metadata.opt_strings("architectures")?.and_then(|names| names.first()).map(String::as_str);
-    let model_type = metadata.opt_str("model_type")?;
-    let nested = metadata.opt_str("text_config.model_type")?;
-    let gguf = metadata.opt_str("general.architecture")?;
     let find = |name: Option<&str>, names: fn(&Family) -> &'static [&'static str]| {
         FAMILIES.iter().copied().find(|family| name.is_some_and(|name| names(family).contains(&name)))
     };
-    let found = find(architecture, |family| family.architectures)
-        .or_else(|| find(model_type, |family| family.model_types))
-        .or_else(|| find(nested, |family| family.model_types))
-        .or_else(|| find(gguf, |family| family.gguf));
-    found.ok_or_else(|| {
+    let unknown = |named: &str| {
         // The name comes from a stranger's file.
-        let named = architecture.or(model_type).or(gguf).unwrap_or_default();
         let found = named.chars().take(60).collect::<String>().escape_debug().to_string();
         let known = FAMILIES.iter().map(|family| family.name).collect::<Vec<_>>().join(", ");
         Error::Family { found, file: checkpoint.config_path().to_owned(), known }
-    })
+    };
+    if !settings.is_json() {
+        let architecture = settings.model_type()?;
+        return find(Some(architecture), |family| family.gguf).ok_or_else(|| unknown(architecture));
+    }
+    let architecture = metadata.opt_strings("architectures")?.and_then(|names| names.first()).map(String::as_str);
+    let model_type = metadata.opt_str("model_type")?;
+    let nested = metadata.opt_str("text_config.model_type")?;
+    let found = [
+        ("architectures", architecture, find(architecture, |family| family.architectures)),
+        ("model_type", model_type, find(model_type, |family| family.model_types)),
+        ("text_config.model_type", nested, find(nested, |family| family.model_types)),
+    ];
+    let mut known = found.iter().filter_map(|(key, name, family)| Some((key, (*name)?, (*family)?)));
+    let Some((key, name, family)) = known.next() else {
+        return Err(match architecture.or(model_type) {
+            Some(name) => unknown(name),
+            None => {
+                let (key, file) = ("model_type".to_owned(), checkpoint.config_path().to_owned());
+                weights::Error::MissingKey { key, file }.into()
+            }
+        });
+    };
+    match known.find(|(_, _, other)| other.name != family.name) {
+        None => Ok(family),
+        Some((other_key, other, _)) => Err(config::inconsistent(
+            checkpoint,
+            format!(
+                "{other_key}: expected a model of the family {}, as {key} `{name}` is, found `{other}`",
+                family.name
+            ),
+        )),
+    }
 }
 
 impl Family {

@@ -1,13 +1,14 @@
 //! Qwen 2 and 2.5: llama's blocks with biases on queries, keys and values.
 
-use super::config::ModelConfig;
+use super::config::{ModelConfig, refused};
 use super::decoder::{Biases, Decoder, LayerKind, Variant};
-use super::llama::{plain, window};
+use super::llama::plain;
 use super::rope::Rope;
+use super::window::{plain_scores, window, windows};
 use super::{Family, Model, USUAL};
 use crate::Error;
 use crate::kernels::paged::Scores;
-use crate::weights::{Loader, Settings};
+use crate::weights::{Checkpoint, Loader, Settings};
 
 pub(super) static FAMILY: Family = Family {
     name: "qwen2",
@@ -17,7 +18,13 @@ pub(super) static FAMILY: Family = Family {
     gguf: &["qwen2"],
     sampling: USUAL,
     names: &[],
-    defaults: &[("attention.layer_norm_rms_epsilon", 1e-6), ("rope.freq_base", 1e4), ("context_length", 32768.0)],
+    defaults: &[
+        ("attention.layer_norm_rms_epsilon", 1e-6),
+        ("attention.head_count_kv", 32.0),
+        ("attention.sliding_window", 4096.0),
+        ("rope.freq_base", 1e4),
+        ("context_length", 32768.0),
+    ],
     load,
 };
 
@@ -37,22 +44,24 @@ impl Decoder {
         let s = config.settings(loader.checkpoint())?;
         let frequencies = Rope::of(loader.checkpoint(), &s, 1e4)?.frequencies(config.rotary, None);
         let frequencies = loader.upload_vector("rotary frequencies", &frequencies)?;
-        let mut kinds = Vec::new();
-        for layer in 0..config.layers {
-            let window = if slides(&s, layer)? { window(&s)? } else { None };
-            kinds.push(LayerKind { scores: Scores { window, ..Scores::plain(config.heads.head_dim) }, frequencies });
-        }
+        let window = used_window(loader.checkpoint(), &config, &s)?;
+        let first = s.opt_u32("max_window_layers")?.unwrap_or(28);
+        let slides = |layer| window.is_some() && layer >= first;
+        let windows = windows(loader.checkpoint(), &s, config.layers, window, slides)?;
+        let scores = plain_scores(loader.checkpoint(), &config, &s)?;
+        let kinds: Vec<LayerKind> =
+            windows.into_iter().map(|window| LayerKind { scores: Scores { window, ..scores }, frequencies }).collect();
         Self::load(loader, config, variant, &kinds)
     }
 }
 
-/// Whether a layer sees through the window. Most files name one and do not use it.
-fn slides(s: &Settings<'_>, layer: u32) -> Result<bool, Error> {
-    if s.opt_bool("use_sliding_window")? != Some(true) {
-        return Ok(false);
+/// The window, if it is used: most files name one and do not. A GGUF file has no switch for it, and none is known that needs it.
+fn used_window(checkpoint: &Checkpoint, config: &ModelConfig, s: &Settings<'_>) -> Result<Option<u32>, Error> {
+    if s.is_json() {
+        return if s.opt_bool("use_sliding_window")? == Some(true) { window(checkpoint, s) } else { Ok(None) };
     }
-    if let Some(kinds) = s.opt_strings("layer_types")? {
-        return Ok(kinds.get(layer as usize).is_some_and(|kind| kind == "sliding_attention"));
+    match window(checkpoint, s)?.filter(|&window| window < config.context) {
+        Some(window) => Err(refused(checkpoint, format!("a sliding window of {window}"))),
+        None => Ok(None),
     }
-    Ok(layer >= s.opt_u32("max_window_layers")?.unwrap_or(28))
 }

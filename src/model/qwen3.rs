@@ -2,7 +2,7 @@
 
 use super::config::ModelConfig;
 use super::decoder::{Decoder, Variant};
-use super::llama::plain;
+use super::llama::{plain, refuse_attention_bias};
 use super::{Family, Model, SamplingDefaults};
 use crate::Error;
 use crate::weights::Loader;
@@ -18,6 +18,8 @@ pub(super) static FAMILY: Family = Family {
     defaults: &[
         ("attention.layer_norm_rms_epsilon", 1e-6),
         ("attention.key_length", 128.0),
+        ("attention.head_count_kv", 32.0),
+        ("attention.sliding_window", 4096.0),
         ("rope.freq_base", 1e4),
         ("context_length", 32768.0),
     ],
@@ -26,6 +28,7 @@ pub(super) static FAMILY: Family = Family {
 
 fn load(loader: &mut Loader<'_>, config: ModelConfig) -> Result<Box<dyn Model>, Error> {
     let s = config.settings(loader.checkpoint())?;
+    refuse_attention_bias(loader, &s)?;
     let variant = Variant { head_norms: true, ..plain(loader, &s)? };
     Decoder::load_with_windows(loader, config, &variant)
 }

@@ -1,6 +1,6 @@
 //! Rotary frequencies, and the ways in which models stretch them.
 
-use super::config::{ModelConfig, refused};
+use super::config::{ModelConfig, PARTIAL, inconsistent, named, refused};
 use crate::Error;
 use crate::weights::{self, Checkpoint, Loader, Settings};
 
@@ -29,63 +29,73 @@ pub(super) enum Scaling {
 impl Rope {
     /// What a checkpoint says of all layers. `base` holds where it is silent.
     pub(super) fn of(checkpoint: &Checkpoint, s: &Settings<'_>, base: f32) -> Result<Self, Error> {
-        let tables: &[&str] = if s.is_json() { &["rope_parameters", "rope_scaling"] } else { &["rope.scaling"] };
-        Self::in_tables(checkpoint, s, s.opt_f32("rope.freq_base")?.unwrap_or(base), tables)
+        let base = s.opt_f32("rope.freq_base")?.unwrap_or(base);
+        if s.is_json() {
+            return Self::in_tables(checkpoint, s, base, &["rope_parameters", "rope_scaling"]);
+        }
+        let rope = Self::in_tables(checkpoint, s, base, &["rope.scaling"])?;
+        // What old converters called it.
+        let old = s.opt_f32("rope.scale_linear")?.filter(|_| rope.scaling == Scaling::None);
+        let rope = Self { scaling: old.map_or(rope.scaling, Scaling::Linear), ..rope };
+        rope.check(checkpoint, s)
     }
 
-    /// What one of several tables of a checkpoint says; the first that names a type holds.
+    /// Rotary positions of a base, not stretched.
+    pub(super) fn plain(checkpoint: &Checkpoint, s: &Settings<'_>, base: f32) -> Result<Self, Error> {
+        Self { base, scaling: Scaling::None }.check(checkpoint, s)
+    }
+
+    /// What one or the other of several tables of a checkpoint says, which must agree where there are several.
     pub(super) fn in_tables(
         checkpoint: &Checkpoint,
         s: &Settings<'_>,
         base: f32,
         tables: &[&str],
     ) -> Result<Self, Error> {
-        let mut scaling = Scaling::None;
-        for table in tables {
-            let number = |key: &str| s.opt_f32(&format!("{table}.{key}"));
-            // Older files say `type`; a factor without a type is linear.
-            let kind = s.opt_str(&format!("{table}.rope_type"))?.or(s.opt_str(&format!("{table}.type"))?);
-            let factor = number("factor")?;
-            let needed = |key: &'static str| number(key)?.ok_or_else(|| missing(checkpoint, format!("{table}.{key}")));
-            scaling = match kind.unwrap_or(if factor.is_some() { "linear" } else { "none" }) {
-                "none" | "default" => Scaling::None,
-                "linear" => Scaling::Linear(factor.unwrap_or(1.0)),
-                "llama3" => Scaling::Llama3 {
-                    factor: needed("factor")?,
-                    low: needed("low_freq_factor")?,
-                    high: needed("high_freq_factor")?,
-                    original: needed("original_max_position_embeddings")?,
-                },
-                other => {
-                    let other = other.chars().take(20).collect::<String>().escape_debug().to_string();
-                    return Err(refused(checkpoint, format!("rope scaling `{other}`")));
-                }
-            };
-            if scaling != Scaling::None {
-                break;
+        let mut found: Option<(&str, Scaling)> = None;
+        for table in tables.iter().filter(|table| s.has(table)) {
+            let scaling = Scaling::in_table(checkpoint, s, table)?;
+            if let Some((other, _)) = found.filter(|(_, other)| *other != scaling) {
+                return Err(inconsistent(
+                    checkpoint,
+                    format!("{table}: expected what {other} says, found another scaling"),
+                ));
+            }
+            found = Some((table, scaling));
+            // Only transformers 5 keeps the base in there, and reads it from there first.
+            if let Some(other) = s.opt_f32(&format!("{table}.rope_theta"))?.filter(|&other| other != base) {
+                return Err(inconsistent(
+                    checkpoint,
+                    format!("{table}.rope_theta: expected {base} as elsewhere, found {other}"),
+                ));
             }
         }
-        // What old converters called it.
-        if !s.is_json() && scaling == Scaling::None {
-            scaling = s.opt_f32("rope.scale_linear")?.map_or(Scaling::None, Scaling::Linear);
-        }
-        let rope = Self { base, scaling };
-        rope.check().map_err(|what| weights::Error::Model { file: checkpoint.config_path().to_owned(), what })?;
-        Ok(rope)
+        Self { base, scaling: found.map_or(Scaling::None, |(_, scaling)| scaling) }.check(checkpoint, s)
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(self, checkpoint: &Checkpoint, s: &Settings<'_>) -> Result<Self, Error> {
         if !(1.0..=1e12).contains(&self.base) {
-            return Err(format!("rope.freq_base: expected a number from 1 to 1e12, found {}", self.base));
+            let key = s.spelled("rope.freq_base");
+            return Err(inconsistent(
+                checkpoint,
+                format!("{key}: expected a number from 1 to 1e12, found {}", self.base),
+            ));
         }
         let factors: &[f32] = match &self.scaling {
             Scaling::None => &[],
             Scaling::Linear(factor) => &[*factor],
             Scaling::Llama3 { factor, low, high, original } => &[*factor, *low, *high, *original],
         };
-        match factors.iter().find(|factor| !(1e-3..=1e9).contains(*factor)) {
-            Some(factor) => Err(format!("rope scaling: expected factors from 0.001 to 1e9, found {factor}")),
-            None => Ok(()),
+        if let Some(factor) = factors.iter().find(|factor| !(1e-3..=1e9).contains(*factor)) {
+            let what = format!("rope scaling: expected factors from 0.001 to 1e9, found {factor}");
+            return Err(inconsistent(checkpoint, what));
+        }
+        match self.scaling {
+            Scaling::Llama3 { low, high, .. } if low >= high => {
+                let what = format!("high_freq_factor: expected more than low_freq_factor, {low}, found {high}");
+                Err(inconsistent(checkpoint, what))
+            }
+            _ => Ok(self),
         }
     }
 
@@ -114,6 +124,48 @@ impl Rope {
             stretch(plain) / factors.map_or(1.0, |factors| factors[pair as usize])
         };
         (0..rotary / 2).map(frequency).collect()
+    }
+}
+
+impl Scaling {
+    fn in_table(checkpoint: &Checkpoint, s: &Settings<'_>, table: &str) -> Result<Self, Error> {
+        let number = |key: &str| s.opt_f32(&format!("{table}.{key}"));
+        let needed = |key: &'static str| number(key)?.ok_or_else(|| missing(checkpoint, format!("{table}.{key}")));
+        if let Some(part) = number(PARTIAL)?.filter(|&part| part != 1.0) {
+            return Err(refused(checkpoint, format!("`{table}.{PARTIAL}` of {part}")));
+        }
+        if s.has(&format!("{table}.full_attention")) || s.has(&format!("{table}.sliding_attention")) {
+            return Err(refused(checkpoint, format!("rotary positions per kind of layer (`{table}`)")));
+        }
+        // Older files say `type`.
+        let kind = s.opt_str(&format!("{table}.rope_type"))?.or(s.opt_str(&format!("{table}.type"))?);
+        let factor = number("factor")?;
+        Ok(match kind {
+            None if factor.is_none() => Self::None,
+            None if s.is_json() => return Err(missing(checkpoint, format!("{table}.rope_type"))),
+            None => Self::Linear(needed("factor")?),
+            Some("none" | "default") => Self::None,
+            Some("linear") if s.is_json() => Self::Linear(needed("factor")?),
+            Some("linear") => Self::Linear(factor.unwrap_or(1.0)),
+            Some("llama3") => Self::Llama3 {
+                factor: needed("factor")?,
+                low: needed("low_freq_factor")?,
+                high: needed("high_freq_factor")?,
+                original: original(checkpoint, s, table)?,
+            },
+            Some(other) => return Err(refused(checkpoint, format!("rope scaling {}", named(other)))),
+        })
+    }
+}
+
+/// The context that a model was trained with before it was stretched; transformers looks beside the table first.
+fn original(checkpoint: &Checkpoint, s: &Settings<'_>, table: &str) -> Result<f32, Error> {
+    const KEY: &str = "original_max_position_embeddings";
+    let beside = if s.is_json() { s.opt_f32(KEY)? } else { None };
+    let inside = format!("{table}.{KEY}");
+    match (beside, s.opt_f32(&inside)?) {
+        (Some(length), _) | (None, Some(length)) => Ok(length),
+        (None, None) => Err(missing(checkpoint, inside)),
     }
 }
 
