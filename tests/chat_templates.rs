@@ -121,7 +121,7 @@ fn features_are_what_the_models_are_known_for() {
 /// The template of the small model, from its own file.
 #[test]
 fn a_gguf_brings_its_template_along() {
-    let Some(path) = model::smollm2() else { return };
+    let Some(path) = model::real("smollm2") else { return };
     let gguf = Gguf::open(&path).unwrap();
     let tokenizer = Tokenizer::new(Vocabulary::from_gguf(gguf.metadata()).unwrap()).unwrap();
     assert_eq!(tokenizer.chat_template(), Some(read(&folder().join("smollm2.jinja")).as_str()));
