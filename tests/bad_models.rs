@@ -6,6 +6,8 @@
 mod changes;
 #[path = "support/damaged.rs"]
 mod damaged;
+#[path = "support/folder.rs"]
+mod folder;
 #[path = "support/gguf_writer.rs"]
 mod gguf_writer;
 #[path = "support/opening.rs"]
@@ -17,6 +19,7 @@ use damaged::{Temporary, golden, model};
 use ffai::Error;
 use ffai::generate::{Backend, OpenOptions, Request, SamplingOptions, Session};
 use ffai::graph::ExecuteError;
+use folder::Folder;
 use gguf_writer::{GgufWriter, Item};
 use opening::{generate, message, on, open};
 use peak_memory::{Counting, peak_bytes};
@@ -60,20 +63,127 @@ fn the_undamaged_model_runs() {
     }
 }
 
+/// The model with rows of 256 weights, which K-quants need: all zeros, which is enough to be opened.
+fn wide() -> GgufWriter {
+    let mut writer = model().with("llama.embedding_length", Item::U32(256));
+    let names: Vec<String> = writer.tensors.iter().map(|tensor| tensor.name.clone()).collect();
+    for name in names {
+        let stem = name.trim_end_matches(".weight").rsplit('.').next().unwrap().to_owned();
+        let dims: &[u64] = match stem.as_str() {
+            "token_embd" | "output" => &[256, 272],
+            "attn_q" => &[256, 64],
+            "attn_k" | "attn_v" => &[256, 32],
+            "attn_output" => &[64, 256],
+            "ffn_gate" | "ffn_up" => &[256, 96],
+            "ffn_down" => &[96, 256],
+            _ => &[256],
+        };
+        writer = writer.shape(&name, dims);
+    }
+    writer
+}
+
+/// Gives a tensor another type, with `bytes` zeros for each block of `elements`.
+fn typed(writer: GgufWriter, name: &str, number: u32, elements: u64, bytes: u64) -> GgufWriter {
+    writer.change(name, |tensor| {
+        let blocks = tensor.dims.iter().product::<u64>() / elements;
+        (tensor.number, tensor.data) = (number, vec![0; (blocks * bytes) as usize]);
+    })
+}
+
+/// Number, name, elements and bytes of a block, from ggml.h and ggml-common.h.
+const WITHOUT_KERNEL: [(u32, &str, u64, u64); 19] = [
+    (9, "Q8_1", 32, 36),
+    (15, "Q8_K", 256, 292),
+    (16, "IQ2_XXS", 256, 66),
+    (17, "IQ2_XS", 256, 74),
+    (18, "IQ3_XXS", 256, 98),
+    (19, "IQ1_S", 256, 50),
+    (21, "IQ3_S", 256, 110),
+    (22, "IQ2_S", 256, 82),
+    (24, "I8", 1, 1),
+    (25, "I16", 1, 2),
+    (26, "I32", 1, 4),
+    (27, "I64", 1, 8),
+    (28, "F64", 1, 8),
+    (29, "IQ1_M", 256, 56),
+    (34, "TQ1_0", 256, 54),
+    (35, "TQ2_0", 256, 66),
+    (39, "MXFP4", 32, 17),
+    (40, "NVFP4", 64, 36),
+    (41, "Q1_0", 128, 18),
+];
+
+const QUANTIZED: [(u32, &str, u64, u64); 12] = [
+    (2, "Q4_0", 32, 18),
+    (3, "Q4_1", 32, 20),
+    (6, "Q5_0", 32, 22),
+    (7, "Q5_1", 32, 24),
+    (8, "Q8_0", 32, 34),
+    (10, "Q2_K", 256, 84),
+    (11, "Q3_K", 256, 110),
+    (12, "Q4_K", 256, 144),
+    (13, "Q5_K", 256, 176),
+    (14, "Q6_K", 256, 210),
+    (20, "IQ4_NL", 32, 18),
+    (23, "IQ4_XS", 256, 136),
+];
+
 #[test]
-fn weight_types_without_a_kernel_are_named() {
-    let types = [(9, "Q8_1", 36), (20, "IQ4_NL", 18), (39, "MXFP4", 17)];
-    for (number, name, block) in types {
-        let writer = model().change("blk.0.attn_q.weight", |tensor| {
-            let blocks = tensor.dims.iter().product::<u64>() as usize / 32;
-            (tensor.number, tensor.data) = (number, vec![0; blocks * block]);
-        });
-        let parts = ["no kernel for weight type", name, "`blk.0.attn_q.weight`", "Q4_1", "fetch another file"];
+fn weight_types_without_a_kernel_are_named_with_those_that_have_one() {
+    for (number, name, elements, bytes) in WITHOUT_KERNEL {
+        let writer = typed(wide(), "blk.0.attn_q.weight", number, elements, bytes);
+        let first =
+            format!("no GPU kernel for weight type {name}, nor one for the CPU: expected `blk.0.attn_q.weight`");
+        let parts = [first.as_str(), "one of F32, F16, BF16, Q4_0, Q4_1", "fetch another variant of the same model"];
         refused(&writer, &parts);
-        refused_with(&writer, &on(Backend::Gpu), &parts);
+        if elements == 32 {
+            refused_with(&writer, &on(Backend::Gpu), &parts);
+        }
     }
     let quantized = model().change("output_norm.weight", |tensor| (tensor.number, tensor.data) = (8, vec![0; 34]));
     refused(&quantized, &["weight type Q8_0", "`output_norm.weight`", "F32, F16 or BF16"]);
+    for number in [4, 5, 31, 33, 36, 38, 42, 99, u32::MAX] {
+        let unknown = model().change("output_norm.weight", |tensor| tensor.number = number);
+        refused(
+            &unknown,
+            &["type of tensor `output_norm.weight`: expected a type that ggml defines", &number.to_string()],
+        );
+    }
+}
+
+#[test]
+fn quantized_tensors_of_damaged_sizes_are_refused() {
+    for (number, name, elements, bytes) in QUANTIZED {
+        let sound = typed(wide(), "blk.0.attn_q.weight", number, elements, bytes);
+        let file = Temporary::new(&sound.finish());
+        let (mut engine, tokenizer) = open(&file.0, &on(Backend::Cpu)).unwrap();
+        assert_eq!(generate(&mut engine, &tokenizer, &[1, 5], 1).unwrap().ids.len(), 1, "{name}");
+        // One block too few, in the middle of the file and at its end.
+        let shorter = |tensor: &str| {
+            let writer = typed(wide(), tensor, number, elements, bytes);
+            writer.change(tensor, |tensor| tensor.data.truncate(tensor.data.len() - bytes as usize))
+        };
+        let last = wide().tensors.last().unwrap().name.clone();
+        let mut middle = shorter("blk.0.attn_q.weight");
+        // The tensor that follows starts where the data ends, not where it should.
+        middle.alignment = 1;
+        middle = middle.with("general.alignment", Item::U32(1));
+        refused(&middle, &["offset of `", "or later, where `blk.0.attn_q.weight` ends"]);
+        if wide().tensors.last().unwrap().dims[0].is_multiple_of(elements) {
+            refused(&shorter(&last), &["cut short", &format!("data of tensor `{last}`")]);
+        }
+        let ragged = wide().change("blk.0.attn_output.weight", |tensor| tensor.number = number);
+        if elements == 256 {
+            let shape = format!("shape of {name} tensor `blk.0.attn_output.weight`");
+            refused(&ragged, &[&shape, "rows of a multiple of 256 elements", "[64, 256]"]);
+        }
+        for dims in [&[256, 1 << 62][..], &[1 << 63, 1 << 63], &[u64::MAX - 255, 2]] {
+            let writer = typed(wide(), "blk.0.attn_q.weight", number, elements, bytes);
+            let overflowing = writer.change("blk.0.attn_q.weight", |tensor| tensor.dims = dims.to_vec());
+            refused(&overflowing, &["`blk.0.attn_q.weight`", "expected a size that fits 64 bits"]);
+        }
+    }
 }
 
 #[test]
@@ -85,12 +195,14 @@ fn missing_and_unknown_tensors_are_named() {
         model().change("blk.0.attn_output.weight", |tensor| tensor.name = "blk.0.attn_outputs.weight".into());
     refused(&misspelt, &["`blk.0.attn_output.weight`", "does have `blk.0.attn_outputs.weight`"]);
     let biased = model().tensor("blk.0.attn_q.bias", &[64], 0, vec![0; 256]);
-    refused(&biased, &["`llama` does not use", "`blk.0.attn_q.bias`"]);
+    refused(&biased, &["no tensor `blk.0.attn_k.bias`", "does have `blk.0.attn_q.bias`"]);
+    let behind = model().tensor("blk.0.attn_output.bias", &[32], 0, vec![0; 128]);
+    refused(&behind, &["`llama` does not use", "`blk.0.attn_output.bias`"]);
     refused(
         &model().with("llama.block_count", Item::U32(1)),
         &["`llama` does not use", "`blk.1.", "and 8 others", "block_count"],
     );
-    for many in [3, 1000, 1 << 20] {
+    for many in [3, 1000, 4096] {
         refused(&model().with("llama.block_count", Item::U32(many)), &["no tensor `blk.2."]);
     }
 }
@@ -110,7 +222,7 @@ fn misshapen_tensors_are_shown_with_both_shapes() {
         refused(&model().shape(name, dims), &[&format!("`{name}`"), message]);
     }
     refused_with(&model().shape("output.weight", &[32, 8]), &on(Backend::Gpu), &["`output.weight`", "found [32, 8]"]);
-    let fewer = ["`token_embd.weight`", "272 tokens", "found 200"];
+    let fewer = ["a row for each of the vocabulary's 272 tokens", "found 200"];
     refused(&model().shape("token_embd.weight", &[32, 200]).shape("output.weight", &[32, 200]), &fewer);
     refused(&model().tensor("rope_freqs.weight", &[9], 0, vec![0; 36]), &["[8], found [9]"]);
 }
@@ -136,6 +248,7 @@ fn hyperparameters_that_do_not_fit_are_named() {
     }
     number("attention.key_length", 32, &["attention.value_length", "found 16, not 32"]);
     number("block_count", 0, &["block_count", "found 0"]);
+    number("block_count", 1 << 20, &["block_count: expected 1 to 4096, found 1048576"]);
     number("block_count", u32::MAX, &["block_count", "found 4294967295"]);
     number("context_length", 0, &["context_length", "found 0"]);
     for rotary in [0, 7, 18, u32::MAX] {
@@ -155,10 +268,55 @@ fn variants_that_would_compute_something_else_are_refused() {
     let scaled = model()
         .with("llama.rope.scaling.type", Item::Text("yarn\x1b[2J"))
         .with("llama.rope.scaling.factor", Item::F32(4.0));
-    refused(&scaled, &["rope scaling `yarn", "by 4"]);
-    refused(&model().with("llama.rope.scale_linear", Item::F32(2.0)), &["rope scaling `linear` by 2"]);
-    refused(&model().with("llama.attention.sliding_window", Item::U32(4096)), &["window of 4096"]);
+    refused(&scaled, &["rope scaling `yarn\\u{1b}[2J`", "not supported"]);
+    for factor in [0.0, -2.0, f32::NAN, f32::INFINITY] {
+        let linear = model().with("llama.rope.scaling.factor", Item::F32(factor));
+        refused(&linear, &["rope scaling: expected factors from 0.001 to 1e9", &format!("found {factor}")]);
+    }
+    let factors =
+        ["embedding_scale", "residual_scale", "logit_scale", "attention.clamp_kqv", "attention.max_alibi_bias"];
+    for key in factors.into_iter().chain(["rope.scaling.attn_factor"]) {
+        refused(&model().with(&format!("llama.{key}"), Item::F32(0.5)), &[&format!("`{key}` of 0.5"), "not supported"]);
+    }
+    refused(&model().with("llama.attention.causal", Item::Bool(false)), &["`attention.causal`", "not supported"]);
+    for scale in [0.0, -0.25, f32::NAN] {
+        let scaled = model().with("llama.attention.scale", Item::F32(scale));
+        refused(&scaled, &["attention.scale: expected a number above 0", &format!("found {scale}")]);
+    }
     refused(&model().with("llama.expert_count", Item::U32(8)), &["8 experts"]);
+    let of = |name: &str| damaged::file(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name));
+    for family in ["qwen2", "qwen3"] {
+        let qwen = of(&format!("{family}/{family}.gguf"));
+        refused(&qwen.with(&format!("{family}.attention.sliding_window"), Item::U32(8)), &["a sliding window of 8"]);
+    }
+    for (family, key) in [
+        ("gemma2", "attn_logit_softcapping"),
+        ("gemma2", "final_logit_softcapping"),
+        ("gemma3", "final_logit_softcapping"),
+    ] {
+        for cap in [0.0, -30.0, f32::NAN] {
+            let gemma = of(&format!("{family}/{family}.gguf")).with(&format!("{family}.{key}"), Item::F32(cap));
+            refused(&gemma, &[&format!("{key}: expected a number above 0, found {cap}")]);
+        }
+    }
+    let gemma3 = || of("gemma3/gemma3.gguf");
+    refused(
+        &gemma3().with("gemma3.attn_logit_softcapping", Item::F32(50.0)),
+        &["`attn_logit_softcapping`", "not supported"],
+    );
+    refused(
+        &gemma3().with("gemma3.attention.sliding_window_pattern", Item::U32(0)),
+        &["sliding_window_pattern: expected at least 1"],
+    );
+    let list = Item::List(7, vec![Item::Bool(true); 7]);
+    refused(
+        &gemma3().with("gemma3.attention.sliding_window_pattern", list),
+        &["sliding_window_pattern`", "found an array of 7 bool"],
+    );
+    refused(
+        &gemma3().with("gemma3.rope.freq_base_swa", Item::F32(-1.0)),
+        &["expected a number from 1 to 1e12, found -1"],
+    );
 }
 
 #[test]
@@ -186,8 +344,11 @@ fn metadata_that_is_missing_or_mistyped_is_named() {
 
 #[test]
 fn architectures_and_tokenizers_that_are_not_there_are_named_with_those_that_are() {
-    let gemma = model().with("general.architecture", Item::Text("gemma3"));
-    refused(&gemma, &["`gemma3`", "this build knows llama"]);
+    let other = model().with("general.architecture", Item::Text("gemma4"));
+    refused(&other, &["`gemma4`", "this build knows llama"]);
+    // What a config.json says means nothing here.
+    let stray = Item::List(8, vec![Item::Text("LlamaForCausalLM")]);
+    refused(&other.with("model_type", Item::Text("llama")).with("architectures", stray), &["`gemma4`"]);
     refused(&model().with("general.architecture", Item::Text("\x1b[2Jx")), &["this build knows llama"]);
     refused(&model().with("tokenizer.ggml.model", Item::Text("bert")), &["`gpt2` or `llama`", "`bert`"]);
     refused(&model().with("tokenizer.ggml.model", Item::Text("\x1b]0;")), &["`gpt2` or `llama`"]);
@@ -309,12 +470,12 @@ fn weights_that_are_not_numbers_are_an_error_and_not_a_text() {
 #[test]
 fn paths_that_lead_to_no_model_say_so() {
     let missing = Path::new("/nowhere/model.gguf");
-    let folder = std::env::temp_dir();
+    let folder = Folder::new();
     let text = Temporary::new(b"<!DOCTYPE html><title>404</title>");
     let empty = Temporary::new(b"");
     let cases: [(&Path, &[&str]); 4] = [
         (missing, &["no model at /nowhere/model.gguf", "tools/quickstart.sh"]),
-        (&folder, &["cannot read", "directory"]),
+        (&folder.0, &["is a folder: expected model.safetensors", "found none"]),
         (&text.0, &["is no GGUF file", "<!DOCTYPE", "web page"]),
         (&empty.0, &["an empty file", "fetch it again"]),
     ];

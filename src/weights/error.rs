@@ -256,14 +256,15 @@ impl Error {
             }
             Self::Shards { .. } => "give the path of one of them",
             Self::MissingPart { .. } => "the download may have stopped early: fetch the files that are missing",
-            Self::Malformed { .. } | Self::Invalid { .. } | Self::Duplicate { .. } => {
+            Self::Malformed { .. } | Self::Invalid { .. } | Self::Duplicate { .. } | Self::WrongType { .. } => {
                 "the file is damaged or its converter had a fault: fetch or convert it again"
             }
-            Self::MissingKey { .. } | Self::WrongType { .. } => {
-                "an older converter may have left this out: fetch or convert the model again"
+            Self::MissingKey { .. } => "an older converter may have left this out: fetch or convert the model again",
+            Self::MissingTensor { near: Some(near), .. } => {
+                return Some(format!("the file does have {}", Quoted(near)));
             }
-            Self::MissingTensor { near, .. } => {
-                return near.as_ref().map(|near| format!("the file does have {}", Quoted(near)));
+            Self::MissingTensor { .. } => {
+                "it may be a part of a checkpoint, or a model of another kind: fetch the whole model again"
             }
             Self::UnsupportedType { .. } => {
                 "fetch another variant of the same model: GGUF of Q4_K_M, Q8_0 or F16, safetensors of bf16 and MLX \

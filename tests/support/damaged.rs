@@ -12,7 +12,12 @@ pub(crate) fn golden() -> PathBuf {
 
 /// The golden model as a file to be.
 pub(crate) fn model() -> GgufWriter {
-    let gguf = Gguf::open(&golden()).unwrap();
+    file(&golden())
+}
+
+/// A GGUF file as one to be.
+pub(crate) fn file(path: &Path) -> GgufWriter {
+    let gguf = Gguf::open(path).unwrap();
     let mut writer = GgufWriter::new();
     for (key, value) in gguf.metadata().iter() {
         writer = writer.key(key, item(value));

@@ -168,6 +168,7 @@ fn key(entry: &(String, Value)) -> &str {
 fn found(value: &Value) -> String {
     match value {
         Value::String(_) => "a string".to_owned(),
+        Value::Array(Array::Array(_)) => "an array of arrays or of mixed values".to_owned(),
         Value::Array(array) => format!("an array of {} {}", array.len(), array.element_name()),
         number => format!("{} {number}", number.type_name()),
     }
