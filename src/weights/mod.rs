@@ -18,6 +18,6 @@ mod tensor_names;
 pub use checkpoint::Checkpoint;
 pub use error::Error;
 pub use load::Loader;
-pub use locate::{Wanted, default_model, locate, locate_or_fetch};
+pub use locate::{DEFAULT_HUB_MODEL, Wanted, default_model, default_model_here, locate, locate_or_fetch};
 pub use settings::Settings;
 pub use tensor_names::{TensorNames, Translation};

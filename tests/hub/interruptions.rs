@@ -62,6 +62,27 @@ fn a_broken_connection_is_taken_up_again_within_one_run() {
     assert_eq!(ranges(&hub), [None, Some(5 << 18), Some(10 << 18)]);
 }
 
+/// Nobody listens at port 1: a first request that comes to nothing is final, a later one is not.
+#[test]
+fn a_network_that_is_gone_for_a_moment_is_waited_for() {
+    let content = noise(3 << 20, 13);
+    let hub = Hub::new(&[(MODEL, &content)]);
+    let home = scratch("moment");
+    let (served, asked) = (content.clone(), AtomicUsize::new(0));
+    let closed = || Some(Reply::new(302, b"").header("Location", "http://127.0.0.1:1/"));
+    hub.behave(move |request| match request.path.contains("/resolve/") {
+        true => (1..=2).contains(&asked.fetch_add(1, Ordering::SeqCst)).then(closed).flatten(),
+        false => (request.foreign && request.from.is_none())
+            .then(|| Reply { cut: Some(2 << 20), ..part(&served, request.from) }),
+    });
+    assert!(std::fs::read(pull("org/repo", &settings(&hub, &home)).unwrap()).unwrap() == content);
+    assert_eq!(ranges(&hub), [None, Some(2 << 20)]);
+    hub.forget();
+    hub.behave(move |request| if request.path.contains("/resolve/") { closed() } else { None });
+    assert!(matches!(pull("org/repo", &settings(&hub, &scratch("closed"))), Err(Error::Connection { .. })));
+    assert_eq!(hub.log().iter().filter(|(request, _)| request.path.contains("/resolve/")).count(), 1);
+}
+
 #[test]
 fn a_connection_that_always_breaks_is_given_up_and_its_bytes_are_kept() {
     let content = noise(3 << 20, 3);

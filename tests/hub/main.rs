@@ -49,7 +49,12 @@ fn settings(hub: &Hub, home: &Path) -> Settings {
         endpoint: hub.endpoint.clone(),
         token: None,
         offline: false,
-        patience: Patience { pause: short, silence: Duration::from_millis(500), wait: Duration::from_secs(2) },
+        patience: Patience {
+            pause: short,
+            connect: Duration::from_secs(2),
+            silence: Duration::from_millis(500),
+            wait: Duration::from_secs(2),
+        },
     }
 }
 

@@ -76,6 +76,40 @@ fn a_model_runs_by_its_name_and_needs_no_network_afterwards() {
 }
 
 #[test]
+fn a_model_here_that_is_too_large_gives_way_to_a_smaller_one() {
+    let tiny = std::fs::read(TINY).unwrap();
+    let larger = noise(tiny.len() * 2, 1);
+    let hub = Hub::new(&[("m-F32.gguf", &tiny), ("m-Q8_0.gguf", &larger)]);
+    let home = scratch("gives-way");
+    pull("org/repo:Q8_0", &settings(&hub, &home)).unwrap();
+    let budget = format!("{}", tiny.len());
+    let line = ["-m", "org/repo", "-p", "hi", "--backend", "cpu", "--max-tokens", "1", "--memory-budget", &budget];
+    let offline = command(&hub, &home, &line).env("HF_HUB_OFFLINE", "1").output().unwrap();
+    fails(&offline, 1, &["no file of org/repo fits", "m-Q8_0.gguf", "hint: "]);
+    // It opens the smaller one, which finds the budget too small for more than its weights.
+    let output = run(&hub, &home, &line);
+    assert!(text(&output.stderr).contains("m-F32.gguf…"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_default_model_is_found_in_the_cache() {
+    let tiny = std::fs::read(TINY).unwrap();
+    let hub = Hub::new(&[("tiny-F32.gguf", &tiny)]);
+    let home = scratch("default");
+    pull("org/repo", &settings(&hub, &home)).unwrap();
+    let line = ["-p", "hi", "--backend", "cpu", "--max-tokens", "1"];
+    fails(&run(&hub, &home, &line), 1, &["no model was named", "`ffai pull HuggingFaceTB/SmolLM2-135M-Instruct`"]);
+    let cache = home.join("hub");
+    std::fs::rename(cache.join("models--org--repo"), cache.join("models--HuggingFaceTB--SmolLM2-135M-Instruct"))
+        .unwrap();
+    hub.forget();
+    let output = run(&hub, &home, &line);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("tiny-F32.gguf… (the default model)"), "{}", text(&output.stderr));
+    assert_eq!(hub.log().len(), 0);
+}
+
+#[test]
 fn offline_without_the_model_says_where_it_was_looked_for() {
     let hub = Hub::new(&[("m-Q8_0.gguf", &noise(2000, 1)), ("m-Q4_0.gguf", &noise(1000, 1))]);
     let home = scratch("offline");

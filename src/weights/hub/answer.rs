@@ -13,6 +13,16 @@ pub(super) enum Fault {
     Passing { error: Error, pause: Option<Duration> },
 }
 
+impl Fault {
+    /// The same, where the network has been seen to work: then it may come back.
+    pub(super) fn once_connected(self) -> Self {
+        match self {
+            Self::Final(error @ Error::Connection { .. }) => Self::Passing { error, pause: None },
+            other => other,
+        }
+    }
+}
+
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         Self::Final(error)

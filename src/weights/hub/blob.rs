@@ -126,7 +126,8 @@ impl Job<'_> {
         let endpoint = &self.client.settings().endpoint;
         let address = format!("{endpoint}/{}/resolve/{}/{}", self.name.repository(), self.commit, path.join("/"));
         let asked = self.client.asked(self.name, Some(&entry.file.path));
-        let mut answer = self.client.get(asked, &address, writing.here)?;
+        let answer = self.client.get(asked, &address, writing.here);
+        let mut answer = answer.map_err(|fault| if *fetched > 0 { fault.once_connected() } else { fault })?;
         // A server that does not know ranges sends everything; one that disagrees about the size refuses them.
         if starts_at(&answer) != Some(writing.here) {
             writing.restart().map_err(|source| self.disk(entry, 0, source))?;

@@ -31,7 +31,8 @@ impl<'a> Client<'a> {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .http_status_as_error(false)
-            .timeout_connect(Some(patience.silence))
+            .timeout_resolve(Some(patience.connect))
+            .timeout_connect(Some(patience.connect))
             .timeout_recv_response(Some(patience.silence))
             .timeout_per_read(Some(patience.silence))
             .user_agent(concat!("ffai/", env!("CARGO_PKG_VERSION")))
@@ -144,15 +145,25 @@ fn seconds(pause: Duration) -> String {
     format!("{:.1} s", pause.as_secs_f64())
 }
 
-/// No answer, or half of its headers: as often as not it passes.
+/// No answer, or half of its headers. A connection that breaks may not break again; a name that nobody knows, a closed door and a
+/// certificate that does not convince stay as they are.
 fn unreachable(uri: &Uri, error: &ureq::Error) -> Fault {
-    let error = match error {
-        ureq::Error::Io(error) => error.to_string(),
-        ureq::Error::Timeout(what) => format!("no answer in time ({what})"),
-        ureq::Error::HostNotFound => "there is no such host, or no network".to_owned(),
-        other => other.to_string(),
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, Interrupted, TimedOut, UnexpectedEof};
+    let (what, passing) = match error {
+        ureq::Error::Io(error) => {
+            let passing = [BrokenPipe, ConnectionAborted, ConnectionReset, Interrupted, TimedOut, UnexpectedEof]
+                .contains(&error.kind());
+            (error.to_string(), passing)
+        }
+        ureq::Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => {
+            ("no connection in time".to_owned(), false)
+        }
+        ureq::Error::Timeout(what) => (format!("no answer in time ({what})"), true),
+        ureq::Error::HostNotFound => ("there is no such host, or no network".to_owned(), false),
+        other => (other.to_string(), false),
     };
-    Fault::Passing { error: Error::Connection { host: host(uri), what: error }, pause: None }
+    let error = Error::Connection { host: host(uri), what };
+    if passing { Fault::Passing { error, pause: None } } else { error.into() }
 }
 
 /// A body that ends before its end.

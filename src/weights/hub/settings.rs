@@ -24,6 +24,8 @@ pub struct Settings {
 pub struct Patience {
     /// Before the first repetition of what failed; doubled with each.
     pub pause: Duration,
+    /// For a connection.
+    pub connect: Duration,
     /// For the next bytes of an answer.
     pub silence: Duration,
     /// At most when the server asks to come back later.
@@ -34,6 +36,7 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             pause: Duration::from_millis(500),
+            connect: Duration::from_secs(10),
             silence: Duration::from_secs(30),
             // The hub counts requests in windows of five minutes.
             wait: Duration::from_secs(300),
