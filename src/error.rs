@@ -1,5 +1,9 @@
 //! The one error that the library's front door gives.
 
+mod misfit;
+
+pub use misfit::{Misfit, Shortage, Smaller};
+
 use crate::graph::ExecuteError;
 use crate::{text, weights};
 use std::path::PathBuf;
@@ -25,6 +29,9 @@ pub enum Error {
     /// The device could not do what was asked.
     #[error(transparent)]
     Device(#[from] ExecuteError),
+    /// The model is too large for the device.
+    #[error("{0}")]
+    Misfit(Box<Misfit>),
     /// There is nothing to continue.
     #[error("the prompt is empty: expected at least one token, found none")]
     EmptyPrompt,
@@ -94,6 +101,7 @@ impl Error {
             Self::Weights(error) => error.hint(),
             Self::Text(error) | Self::Vocabulary { source: error, .. } => error.hint(),
             Self::Device(error) => error.hint(),
+            Self::Misfit(misfit) => Some(misfit.hint()),
             Self::EmptyPrompt => Some("give a prompt with --prompt, --prompt-file or on standard input".to_owned()),
             Self::PromptTooLong { .. } => {
                 Some("shorten the prompt, or raise --ctx if the model's context allows".to_owned())

@@ -72,4 +72,4 @@ pub mod model;
 pub mod text;
 pub mod weights;
 
-pub use error::Error;
+pub use error::{Error, Misfit, Shortage, Smaller};

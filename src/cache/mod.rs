@@ -10,7 +10,7 @@ use crate::kernels::paged::{Heads, PAGE, Pages};
 /// Sequences that a cache holds at most.
 pub const MAX_SEQUENCES: u32 = 8;
 
-/// Pages that a new cache has room for; it grows by doubling.
+/// Pages that a new cache has room for; it grows by doubling, up to what the sequences that are open can fill.
 const FIRST_PAGES: u32 = 16;
 
 /// Index of a sequence in its cache.
@@ -28,6 +28,13 @@ pub struct CacheShape {
     pub element: Element,
     /// Most tokens of one sequence.
     pub context: u32,
+}
+
+impl CacheShape {
+    /// Pages of the longest sequence.
+    fn max_pages(&self) -> u32 {
+        self.context.div_ceil(PAGE)
+    }
 }
 
 /// The paged cache of one model.
@@ -49,7 +56,7 @@ struct Sequence {
 impl Cache {
     /// An empty cache with room for a few pages.
     pub fn new(executor: &mut dyn Executor, shape: CacheShape) -> Result<Self, ExecuteError> {
-        let max_pages = shape.context.div_ceil(PAGE);
+        let max_pages = shape.max_pages();
         let capacity = FIRST_PAGES.min(max_pages);
         let bytes = u64::from(capacity) * page_bytes(&shape);
         let mut layers = Vec::new();
@@ -98,18 +105,16 @@ impl Cache {
         if needed > self.shape.context {
             return Err(Error::PromptTooLong { found: needed as usize, context: self.shape.context as usize });
         }
-        let (pages, owned) = (needed.div_ceil(PAGE), self.sequence(id).pages.len() as u32);
-        if pages <= owned {
+        let more = self.more_pages(id, tokens);
+        if more == 0 {
             return Ok(());
         }
-        while (self.free.len() as u32) < pages - owned {
-            self.grow(executor, pages - owned)?;
+        let missing = more.saturating_sub(self.free.len() as u32);
+        if missing > 0 {
+            self.grow(executor, missing)?;
         }
-        let mut taken = Vec::new();
-        for _ in owned..pages {
-            taken.extend(self.free.pop());
-        }
-        let max_pages = self.shape.context.div_ceil(PAGE);
+        let taken: Vec<u32> = (0..more).filter_map(|_| self.free.pop()).collect();
+        let (owned, max_pages) = (self.sequence(id).pages.len() as u32, self.shape.max_pages());
         let at = u64::from(id.0 * max_pages + owned) * 4;
         executor.write(self.table, at, bytemuck::cast_slice(&taken));
         tracing::debug!(target: "ffai::kvcache", sequence = id.0, pages = ?taken, "pages taken");
@@ -117,13 +122,31 @@ impl Cache {
         Ok(())
     }
 
+    /// Whether [`Cache::reserve`] of `tokens` has to enlarge the buffers.
+    pub fn must_grow(&self, id: SequenceId, tokens: u32) -> bool {
+        self.more_pages(id, tokens) as usize > self.free.len()
+    }
+
+    /// Pages that a sequence lacks for `tokens` more.
+    fn more_pages(&self, id: SequenceId, tokens: u32) -> u32 {
+        let owned = self.sequences[id.0 as usize].as_ref().map_or(0, |sequence| sequence.pages.len());
+        (self.length(id) + tokens).div_ceil(PAGE).saturating_sub(owned as u32)
+    }
+
     fn grow(&mut self, executor: &mut dyn Executor, missing: u32) -> Result<(), ExecuteError> {
-        let capacity = (self.capacity * 2).max(self.capacity + missing);
-        let bytes = u64::from(capacity) * page_bytes(&self.shape);
         let limit = executor.target().max_binding_bytes;
+        let open = self.sequences.iter().flatten().count() as u32;
+        let bound = u32::try_from(limit / page_bytes(&self.shape)).unwrap_or(u32::MAX);
+        let most = (open * self.shape.max_pages()).min(bound);
+        let mut doubled = self.capacity;
+        while doubled < self.capacity + missing {
+            doubled *= 2;
+        }
+        let capacity = doubled.min(most).max(self.capacity + missing);
+        let bytes = u64::from(capacity) * page_bytes(&self.shape);
         if bytes > limit {
             return Err(ExecuteError::TooLarge {
-                what: format!("a cache of {} tokens", capacity * PAGE),
+                what: format!("a cache of {} tokens", u64::from(capacity) * u64::from(PAGE)),
                 needed: bytes,
                 limit,
                 device: executor.device().name,
@@ -157,7 +180,7 @@ impl Cache {
     pub fn pages(&self, layer: usize) -> Pages {
         let (keys, values) = self.layers[layer];
         let bytes = u64::from(self.capacity) * page_bytes(&self.shape);
-        let max_pages = self.shape.context.div_ceil(PAGE);
+        let max_pages = self.shape.max_pages();
         Pages {
             keys: Slice { buffer: keys, offset: 0, bytes },
             values: Slice { buffer: values, offset: 0, bytes },

@@ -2,7 +2,7 @@
 
 use crate::graph::{
     Bound, BufferId, BufferRole, DeviceReport, ExecuteError, Executor, MemoryReport, Operand, Plan, PreparedId, Slice,
-    Target, Tensor, TensorId, Ticket, Trace, TraceEvent, Twin,
+    Target, Tensor, TensorId, TensorInfo, Ticket, Trace, TraceEvent, Twin, allocation,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,6 +12,8 @@ pub struct Cpu {
     target: Target,
     buffers: Vec<Vec<u32>>,
     prepared: Vec<Prepared>,
+    /// Bytes that the tensors of the largest plan take while it runs.
+    arena: u64,
     results: HashMap<u64, Vec<u8>>,
     next: u64,
     trace: Trace,
@@ -20,7 +22,8 @@ pub struct Cpu {
 
 struct Prepared {
     plan: Arc<Plan>,
-    /// One allocation per tensor: twins then borrow what they read and what they write apart from each other.
+    /// One allocation per tensor: twins then borrow what they read and what they write apart from each other. A tensor has it from
+    /// the first op that touches it to the last, so that all together never exceed the plan's arena.
     tensors: Vec<Vec<u32>>,
 }
 
@@ -33,6 +36,7 @@ impl Cpu {
             target,
             buffers: Vec::new(),
             prepared: Vec::new(),
+            arena: 0,
             results: HashMap::new(),
             next: 0,
             trace: Trace::default(),
@@ -41,7 +45,7 @@ impl Cpu {
     }
 
     fn allocated(&self) -> u64 {
-        self.buffers.iter().map(|buffer| buffer.len() as u64 * 4).sum()
+        self.arena + self.buffers.iter().map(|buffer| buffer.len() as u64 * 4).sum::<u64>()
     }
 
     fn check(&self, what: &str, needed: u64) -> Result<(), ExecuteError> {
@@ -55,7 +59,8 @@ impl Cpu {
 
     fn run(&mut self, index: usize) {
         let plan = self.prepared[index].plan.clone();
-        for op in &plan.ops {
+        for (at, op) in plan.ops.iter().enumerate() {
+            self.make_tensors(index, at);
             // What is written is taken out of its table for the length of the op, so that the rest can be borrowed.
             let mut written: Vec<(usize, Vec<u32>)> = Vec::new();
             for (slot, operand) in op.operands.iter().enumerate() {
@@ -80,6 +85,24 @@ impl Cpu {
             for (slot, words) in written {
                 *self.storage(index, &op.operands[slot]) = words;
             }
+            self.drop_tensors(index, |info| info.last == at);
+        }
+    }
+
+    /// Gives the tensors that begin to live with op number `at` their storage, unless they were written from outside.
+    fn make_tensors(&mut self, index: usize, at: usize) {
+        let Prepared { plan, tensors } = &mut self.prepared[index];
+        let begin = plan.tensors.iter().zip(tensors).filter(|(info, words)| info.first == at && words.is_empty());
+        for (info, words) in begin {
+            *words = vec![0; info.tensor.bytes() as usize / 4];
+        }
+    }
+
+    /// Takes the storage of tensors that are not needed any more.
+    fn drop_tensors(&mut self, index: usize, over: impl Fn(&TensorInfo) -> bool) {
+        let Prepared { plan, tensors } = &mut self.prepared[index];
+        for (_, words) in plan.tensors.iter().zip(tensors).filter(|(info, _)| over(info)) {
+            *words = Vec::new();
         }
     }
 
@@ -125,8 +148,9 @@ impl Executor for Cpu {
     }
 
     fn allocate(&mut self, label: &str, _role: BufferRole, bytes: u64) -> Result<BufferId, ExecuteError> {
+        let bytes = allocation(bytes);
         self.check(label, bytes)?;
-        let words = vec![0; bytes.next_multiple_of(256) as usize / 4];
+        let words = vec![0; bytes as usize / 4];
         match self.buffers.iter().position(Vec::is_empty) {
             Some(index) => {
                 self.buffers[index] = words;
@@ -140,8 +164,12 @@ impl Executor for Cpu {
     }
 
     fn grow(&mut self, buffer: BufferId, bytes: u64) -> Result<(), ExecuteError> {
+        let bytes = allocation(bytes);
+        if self.buffers[buffer.0 as usize].len() as u64 * 4 >= bytes {
+            return Ok(());
+        }
         self.check("a larger buffer", bytes)?;
-        self.buffers[buffer.0 as usize].resize(bytes.next_multiple_of(256) as usize / 4, 0);
+        self.buffers[buffer.0 as usize].resize(bytes as usize / 4, 0);
         Ok(())
     }
 
@@ -159,7 +187,11 @@ impl Executor for Cpu {
     }
 
     fn prepare(&mut self, plan: Arc<Plan>) -> Result<PreparedId, ExecuteError> {
-        let tensors = plan.tensors.iter().map(|info| vec![0; info.tensor.bytes() as usize / 4]).collect();
+        if let Some(more) = plan.arena_bytes.checked_sub(self.arena) {
+            self.check("arena", more)?;
+            self.arena += more;
+        }
+        let tensors = vec![Vec::new(); plan.tensors.len()];
         self.prepared.push(Prepared { plan, tensors });
         Ok(PreparedId(self.prepared.len() as u32 - 1))
     }
@@ -170,6 +202,7 @@ impl Executor for Cpu {
 
     fn write_tensor(&mut self, plan: PreparedId, tensor: Tensor, bytes: &[u8]) {
         let words = &mut self.prepared[plan.0 as usize].tensors[tensor.id.0 as usize];
+        words.resize(tensor.bytes() as usize / 4, 0);
         bytemuck::cast_slice_mut(words)[..bytes.len()].copy_from_slice(bytes);
     }
 
@@ -180,6 +213,7 @@ impl Executor for Cpu {
         for operand in reads {
             bytes.extend_from_slice(window(self.peek(index, operand), operand));
         }
+        self.drop_tensors(index, |_| true);
         let dispatches = self.prepared[index].plan.ops.len() as u64;
         self.trace.record(TraceEvent::Submit { dispatches, passes: 0 });
         self.trace.record(TraceEvent::Readback { bytes: bytes.len() as u64 });

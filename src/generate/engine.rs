@@ -1,10 +1,11 @@
 //! A model on a device with its cache: runs chunks of prompts and steps of batches.
 
 use super::plans::{Key, Outputs, Plans, Ready};
+use super::step_buffers::StepBuffers;
 use crate::Error;
 use crate::cache::{Cache, CacheShape, MAX_SEQUENCES, SequenceId};
 use crate::graph::{
-    BufferId, BufferRole, Counters, DeviceReport, Element, Executor, MemoryReport, Operand, Plan, Slice, Ticket,
+    Counters, DeviceReport, Element, ExecuteError, Executor, MemoryReport, Operand, Plan, Slice, Ticket,
 };
 use crate::kernels::attend_decode::SPLIT;
 use crate::kernels::sampling::{Sampling, Settings};
@@ -28,22 +29,6 @@ pub struct EngineOptions {
     pub kv: Element,
     /// Tokens of a prompt that run at once; at least 1.
     pub chunk: usize,
-}
-
-/// Buffers that change with every step.
-pub(super) struct StepBuffers {
-    /// Rows of the batch that decodes: token, position, sequence. The sampler moves them on.
-    pub(super) decode_rows: BufferId,
-    pub(super) decode_bytes: u64,
-    /// Rows of the chunk that prefills.
-    pub(super) prefill_rows: BufferId,
-    /// Rows whose logits are wanted.
-    pub(super) picks: BufferId,
-    /// Row of the batch that each output's token goes to.
-    pub(super) targets: BufferId,
-    pub(super) settings: Slice,
-    /// Occurrences of each token per sequence; a stub of one word until penalties are asked for.
-    pub(super) counts: Slice,
 }
 
 /// A step in flight.
@@ -83,28 +68,10 @@ impl Engine {
             element: options.kv,
             context: options.context.min(config.context),
         };
-        if options.kv == Element::F16 && !executor.target().f16 {
-            return Err(crate::graph::ExecuteError::MissingFeature {
-                feature: "f16",
-                what: "a cache of half precision".to_owned(),
-                device: executor.device().name,
-            }
-            .into());
-        }
+        check_features(&*executor, options.kv)?;
         let chunk = options.chunk.max(1);
         let cache = Cache::new(&mut *executor, shape)?;
-        let mut step = |label, bytes| executor.allocate(label, BufferRole::Step, bytes);
-        let decode_bytes = u64::from(MAX_SEQUENCES) * 16;
-        let settings_bytes = u64::from(MAX_SEQUENCES) * size_of::<Settings>() as u64;
-        let buffers = StepBuffers {
-            decode_rows: step("rows of the batch", decode_bytes)?,
-            decode_bytes,
-            prefill_rows: step("rows of the chunk", chunk as u64 * 16)?,
-            picks: step("rows with outputs", chunk as u64 * 4)?,
-            targets: step("targets of outputs", u64::from(MAX_SEQUENCES) * 4)?,
-            settings: Slice { buffer: step("sampling settings", settings_bytes)?, offset: 0, bytes: settings_bytes },
-            counts: Slice { buffer: step("token counts", 4)?, offset: 0, bytes: 4 },
-        };
+        let buffers = StepBuffers::new(&mut *executor, chunk)?;
         let settings = [bytemuck::Zeroable::zeroed(); MAX_SEQUENCES as usize];
         Ok(Self { executor, model, cache, plans: Plans::default(), buffers, settings, chunk, batch: Vec::new() })
     }
@@ -173,13 +140,7 @@ impl Engine {
         self.executor.write(self.buffers.settings.buffer, 0, bytemuck::cast_slice(&self.settings));
         let Some((prompt, generated)) = history else { return Ok(()) };
         let vocab = self.model.config().vocab;
-        let bytes = u64::from(vocab) * 4;
-        if self.buffers.counts.bytes == 4 {
-            let bytes = bytes * u64::from(MAX_SEQUENCES);
-            let buffer = self.executor.allocate("token counts", BufferRole::Step, bytes)?;
-            self.executor.free(self.buffers.counts.buffer);
-            self.buffers.counts = Slice { buffer, offset: 0, bytes };
-            // Recorded plans bind the stub.
+        if self.buffers.count_tokens(&mut *self.executor, vocab)? {
             self.plans.clear(&mut *self.executor);
         }
         let mut counts = vec![0u32; vocab as usize];
@@ -191,7 +152,7 @@ impl Engine {
         for &token in generated {
             counts[token as usize] += 1;
         }
-        let at = u64::from(sequence.0) * bytes;
+        let at = u64::from(sequence.0) * u64::from(vocab) * 4;
         self.executor.write(self.buffers.counts.buffer, at, bytemuck::cast_slice(&counts));
         Ok(())
     }
@@ -204,6 +165,15 @@ impl Engine {
         }
     }
 
+    /// Makes room for `tokens` more. Prepared plans would keep the memory of the buffers that a larger cache replaces, and have to
+    /// be recorded anew for it: they go first.
+    fn reserve(&mut self, sequence: SequenceId, tokens: u32) -> Result<(), Error> {
+        if self.cache.must_grow(sequence, tokens) {
+            self.plans.clear(&mut *self.executor);
+        }
+        self.cache.reserve(&mut *self.executor, sequence, tokens)
+    }
+
     fn ready(&mut self, key: Key) -> Result<Ready, Error> {
         self.plans.get(&mut *self.executor, &*self.model, &self.cache, &self.buffers, key)
     }
@@ -212,7 +182,7 @@ impl Engine {
     fn chunk(&mut self, sequence: SequenceId, tokens: &[u32], outputs: Outputs) -> Result<Ready, Error> {
         let start = self.length(sequence);
         let count = tokens.len() as u32;
-        self.cache.reserve(&mut *self.executor, sequence, count)?;
+        self.reserve(sequence, count)?;
         let rows: Vec<[u32; 4]> =
             tokens.iter().zip(start..).map(|(&token, position)| [token, position, sequence.0, 0]).collect();
         self.executor.write(self.buffers.prefill_rows, 0, bytemuck::cast_slice(&rows));
@@ -332,7 +302,7 @@ impl Engine {
     pub fn step(&mut self, batch: &[SequenceId], sampling: Sampling, logits: bool) -> Result<Step, Error> {
         assert!(!batch.is_empty() && self.batch.starts_with(batch), "the rows of {batch:?} are not on the device");
         for &sequence in batch {
-            self.cache.reserve(&mut *self.executor, sequence, 1)?;
+            self.reserve(sequence, 1)?;
         }
         let longest = batch.iter().map(|&sequence| self.length(sequence) + 1).max().unwrap_or(1);
         let width = batch.len() as u32;
@@ -395,7 +365,7 @@ impl Engine {
         if self.context() > SPLIT {
             // A batch whose keys are split, so that a text that grows past the first split meets no new pipeline.
             self.set_batch(&[(sequence, 0)])?;
-            self.cache.reserve(&mut *self.executor, sequence, 1)?;
+            self.reserve(sequence, 1)?;
             let outputs = Outputs::Sample(1, sampling);
             let ready = self.ready(Key { rows: 1, decode: true, splits: 2, outputs })?;
             let step = self.launch(&ready, &[0], false)?;
@@ -412,7 +382,16 @@ impl Gauge for Engine {
     }
 }
 
+/// Refuses a cache that the device cannot read.
+pub(super) fn check_features(executor: &dyn Executor, kv: Element) -> Result<(), ExecuteError> {
+    if kv == Element::F16 && !executor.target().f16 {
+        let (what, device) = ("a cache of half precision".to_owned(), executor.device().name);
+        return Err(ExecuteError::MissingFeature { feature: "f16", what, device });
+    }
+    Ok(())
+}
+
 /// Splits that cover `length` keys, by powers of two so that few plans serve all lengths.
-fn splits(length: u32) -> u32 {
+pub(super) fn splits(length: u32) -> u32 {
     length.div_ceil(SPLIT).next_power_of_two()
 }

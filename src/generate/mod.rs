@@ -1,13 +1,16 @@
 //! From tokens to tokens: an engine that keeps the device busy, and sessions that turn requests into text.
 
 mod engine;
+mod fit;
 mod open;
 mod plans;
 mod request;
 mod session;
+mod step_buffers;
 mod text_stream;
 
 pub use engine::{CHUNK, Engine, EngineOptions, Step};
-pub use open::{Backend, OpenOptions, load, open, tokenizer};
+pub use fit::{Fit, RehearsedModel};
+pub use open::{Backend, OpenOptions, executor, load, open, tokenizer};
 pub use request::{Event, FinishReason, Generation, Request, SamplingOptions, StepCounters};
 pub use session::Session;

@@ -1,21 +1,15 @@
 //! From a path to a running engine.
 
 use super::engine::{CHUNK, Engine, EngineOptions};
+use super::fit::{RehearsedModel, check_context};
 use crate::Error;
 use crate::cpu::Cpu;
 use crate::gpu::{AdapterChoice, Gpu, GpuOptions};
 use crate::graph::{Element, Executor};
-use crate::kernels::paged::PAGE;
 use crate::model;
 use crate::text::{Tokenizer, Vocabulary};
 use crate::weights::{self, Checkpoint, Loader};
 use std::path::Path;
-
-/// The longest context that is taken without being asked for.
-const AUTO_CONTEXT: u32 = 32_768;
-
-/// The longest context at all: positions are single-precision factors of rotary angles, exact up to here.
-const MOST_CONTEXT: u32 = 1 << 24;
 
 /// What runs the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +30,7 @@ pub struct OpenOptions {
     pub adapter: AdapterChoice,
     /// Compile kernels with bounds checks.
     pub checked: bool,
-    /// Most tokens of one sequence; `None` takes the model's context, at most 32768.
+    /// Most tokens of one sequence; `None` takes the model's context, at most 32768 and what fits the memory budget.
     pub context: Option<u32>,
     /// What keys and values are stored as.
     pub kv: Element,
@@ -84,30 +78,30 @@ pub fn open(
 }
 
 /// Brings the weights of a checkpoint onto a device. `progress` is told bytes done and bytes in all.
+///
+/// # Errors
+/// Before anything is allocated: what is wrong with the checkpoint, and [`Error::Misfit`] where the model does not fit.
 pub fn load(
     checkpoint: &Checkpoint,
     options: &OpenOptions,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Engine, Error> {
-    let path = checkpoint.path();
     let family = model::family(checkpoint)?;
-    let config = family.config(checkpoint)?;
-    let context = match options.context {
-        Some(0) => return Err(Error::Option { option: "--ctx", expected: "at least 1", found: "0".to_owned() }),
-        Some(context) if context > config.context => {
-            return Err(Error::Option {
-                option: "--ctx",
-                expected: "at most the model's own context",
-                found: format!("{context}, where {} has {}", path.display(), config.context),
-            });
-        }
-        Some(context) if context > MOST_CONTEXT => {
-            return Err(Error::Option { option: "--ctx", expected: "at most 16777216", found: context.to_string() });
-        }
-        Some(context) => context,
-        None => config.context.min(AUTO_CONTEXT),
+    check_context(checkpoint, &family.config(checkpoint)?, options.context)?;
+    let mut executor = executor(options)?;
+    let rehearsed = RehearsedModel::new(checkpoint, &*executor, options)?;
+    let Some(context) = rehearsed.context(options.context) else {
+        return Err(rehearsed.misfit(checkpoint, &*executor, options));
     };
-    let mut executor: Box<dyn Executor> = match options.backend {
+    let names = family.names(checkpoint);
+    let model = family.load(&mut Loader::new(checkpoint, names, &mut *executor, progress))?;
+    executor.flush()?;
+    Engine::new(executor, model, EngineOptions { context, kv: options.kv, chunk: options.chunk })
+}
+
+/// Opens what is to run a model.
+pub fn executor(options: &OpenOptions) -> Result<Box<dyn Executor>, Error> {
+    Ok(match options.backend {
         Backend::Cpu => Box::new(Cpu::new(options.memory_budget)),
         Backend::Gpu => Box::new(Gpu::open(&GpuOptions {
             adapter: options.adapter.clone(),
@@ -115,15 +109,7 @@ pub fn load(
             memory_budget: options.memory_budget,
             software: options.software,
         })?),
-    };
-    let names = family.names(checkpoint);
-    let needed = family.rehearse(&mut Loader::rehearsal(checkpoint, names.clone(), &mut *executor))?;
-    check_budget(path, needed, &*executor)?;
-    let model = family.load(&mut Loader::new(checkpoint, names, &mut *executor, progress))?;
-    executor.flush()?;
-    let context =
-        if options.context.is_some() { context } else { context.min(fitting(&*executor, &config, options.kv)) };
-    Engine::new(executor, model, EngineOptions { context, kv: options.kv, chunk: options.chunk })
+    })
 }
 
 /// The tokenizer of a checkpoint.
@@ -133,30 +119,4 @@ pub fn tokenizer(checkpoint: &Checkpoint) -> Result<Tokenizer, Error> {
         (None, folder) => Tokenizer::from_folder(folder.unwrap_or(checkpoint.path())),
     };
     read.map_err(|source| Error::Vocabulary { file: checkpoint.path().to_owned(), source })
-}
-
-/// The longest context whose cache one binding per layer holds and the memory budget leaves room for; at least one page.
-fn fitting(executor: &dyn Executor, config: &model::ModelConfig, kv: Element) -> u32 {
-    let key_bytes = config.heads.key_bytes(kv);
-    let bound = executor.target().max_binding_bytes / key_bytes;
-    let memory = executor.memory();
-    // Half of what is left: growing a layer holds its old and its new pages for a moment, and plans need their arena.
-    let left = memory.budget.map_or(u64::MAX, |budget| budget.saturating_sub(memory.allocated) / 2);
-    let tokens = bound.min(left / (2 * key_bytes * u64::from(config.layers)));
-    (tokens.min(u64::from(u32::MAX)) as u32 / PAGE * PAGE).max(PAGE)
-}
-
-/// Refuses a model whose weights alone do not fit, before minutes are spent on loading it.
-fn check_budget(path: &Path, needed: u64, executor: &dyn Executor) -> Result<(), Error> {
-    let memory = executor.memory();
-    match memory.budget {
-        Some(budget) if memory.allocated + needed > budget => Err(crate::graph::ExecuteError::OutOfMemory {
-            what: format!("the weights of {}", path.display()),
-            needed,
-            used: memory.allocated,
-            budget,
-        }
-        .into()),
-        _ => Ok(()),
-    }
 }

@@ -1,9 +1,10 @@
 //! Records a plan per shape of step, once.
 
-use super::engine::StepBuffers;
+use super::engine::splits;
+use super::step_buffers::StepBuffers;
 use crate::Error;
 use crate::cache::Cache;
-use crate::graph::{Executor, Operand, Plan, PreparedId, Recorder, Slice, Tensor};
+use crate::graph::{Executor, Operand, Plan, PreparedId, Recorder, Slice, Target, Tensor};
 use crate::kernels::sampling::{self, Sampling, SamplingState};
 use crate::layers::{Batch, Rows};
 use crate::model::Model;
@@ -32,6 +33,16 @@ pub(super) struct Key {
 }
 
 impl Key {
+    /// The plans of one sequence that need the largest arenas, however its tokens are chosen: a whole chunk, and a step at the end
+    /// of the context.
+    pub(super) fn largest(chunk: usize, context: u32) -> [Self; 2] {
+        let outputs = Outputs::Sample(1, Sampling { draw: true, top_k: true, top_p: true, penalties: true });
+        let rows = u32::try_from(chunk).unwrap_or(u32::MAX).min(context);
+        let step = Self { rows: 1, decode: true, splits: splits(context), outputs };
+        let chunk = Self { rows, decode: false, splits: if rows == 1 { step.splits } else { 0 }, outputs };
+        [chunk, step]
+    }
+
     /// One row of a prompt runs as a step does; several run as a block, so that no pipelines are needed for each small number.
     fn kind(&self) -> Rows {
         if self.decode || self.rows == 1 { Rows::Single } else { Rows::Block }
@@ -79,7 +90,7 @@ impl Plans {
         if let Some(ready) = self.ready.get(&key) {
             return Ok(ready.clone());
         }
-        let (plan, logits) = record(executor, model, cache, buffers, key);
+        let (plan, logits) = record(executor.target(), model, cache, buffers, key);
         let plan = Arc::new(plan);
         let id = executor.prepare(plan.clone())?;
         tracing::debug!(target: "ffai::dispatch", ?key, ops = plan.ops.len(), arena = plan.arena_bytes, "plan built");
@@ -89,14 +100,15 @@ impl Plans {
     }
 }
 
-fn record(
-    executor: &mut dyn Executor,
+/// Records what `key` asks for.
+pub(super) fn record(
+    target: &Target,
     model: &dyn Model,
     cache: &Cache,
     buffers: &StepBuffers,
     key: Key,
 ) -> (Plan, Option<Tensor>) {
-    let mut r = Recorder::new(executor.target());
+    let mut r = Recorder::new(target);
     let source = if key.decode { buffers.decode_rows } else { buffers.prefill_rows };
     let rows = Slice { buffer: source, offset: 0, bytes: u64::from(key.rows) * 16 };
     let count = match key.outputs {

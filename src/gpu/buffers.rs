@@ -1,6 +1,6 @@
 //! Device memory: buffers that outlive plans, the arena that plans share, and the budget they must fit.
 
-use crate::graph::{BufferId, BufferRole, ExecuteError, MemoryReport, Operand, Plan, Slice, Target};
+use crate::graph::{BufferId, BufferRole, ExecuteError, MemoryReport, Operand, Plan, Slice, Target, allocation};
 use std::num::NonZeroU64;
 
 pub(super) struct Buffers {
@@ -37,7 +37,7 @@ impl Buffers {
         }
     }
 
-    fn create(&mut self, label: &str, bytes: u64, released: u64) -> Result<wgpu::Buffer, ExecuteError> {
+    fn create(&mut self, label: &str, bytes: u64) -> Result<wgpu::Buffer, ExecuteError> {
         if bytes > self.limit {
             return Err(ExecuteError::TooLarge {
                 what: label.to_owned(),
@@ -48,7 +48,7 @@ impl Buffers {
         }
         // wgpu reports no exhaustion on Metal and on software drivers, so the sum is kept here.
         if let Some(budget) = self.budget
-            && self.allocated + bytes - released > budget
+            && self.allocated + bytes > budget
         {
             let (what, used) = (label.to_owned(), self.allocated);
             return Err(ExecuteError::OutOfMemory { what, needed: bytes, used, budget });
@@ -63,7 +63,7 @@ impl Buffers {
     }
 
     pub(super) fn allocate(&mut self, label: &str, _role: BufferRole, bytes: u64) -> Result<BufferId, ExecuteError> {
-        let buffer = self.create(label, bytes.next_multiple_of(256), 0)?;
+        let buffer = self.create(label, allocation(bytes))?;
         let entry = Some(Entry { buffer, label: label.to_owned() });
         match self.entries.iter().position(Option::is_none) {
             Some(index) => {
@@ -90,7 +90,10 @@ impl Buffers {
 
     pub(super) fn grow(&mut self, queue: &wgpu::Queue, id: BufferId, bytes: u64) -> Result<(), ExecuteError> {
         let (label, old) = (self.entry(id).label.clone(), self.entry(id).buffer.clone());
-        let buffer = self.create(&label, bytes.next_multiple_of(256), 0)?;
+        if old.size() >= bytes {
+            return Ok(());
+        }
+        let buffer = self.create(&label, allocation(bytes))?;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(&old, 0, &buffer, 0, old.size());
         queue.submit([encoder.finish()]);
@@ -107,15 +110,23 @@ impl Buffers {
         }
     }
 
-    /// Plans run one after the other, so one arena serves all; it grows to the largest.
-    pub(super) fn reserve_arena(&mut self, bytes: u64) -> Result<(), ExecuteError> {
-        let old = self.arena.as_ref().map_or(0, wgpu::Buffer::size);
-        if old < bytes {
-            let arena = self.create("arena", bytes, old)?;
-            self.allocated -= old;
-            self.arena = Some(arena);
+    /// Whether a plan that needs `bytes` has its arena. Plans run one after the other, so one serves all; it grows to the largest.
+    pub(super) fn has_arena(&self, bytes: u64) -> bool {
+        self.arena.as_ref().is_some_and(|arena| arena.size() >= bytes)
+    }
+
+    /// Gives the arena up; its memory is free once no bind group names it and no work in flight uses it.
+    pub(super) fn release_arena(&mut self) {
+        if let Some(arena) = self.arena.take() {
+            self.allocated -= arena.size();
             self.generation += 1;
         }
+    }
+
+    /// A new arena, where there is none.
+    pub(super) fn create_arena(&mut self, bytes: u64) -> Result<(), ExecuteError> {
+        self.arena = Some(self.create("arena", bytes)?);
+        self.generation += 1;
         Ok(())
     }
 

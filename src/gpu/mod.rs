@@ -109,7 +109,10 @@ impl Gpu {
     }
 
     fn bind(&mut self, plan: &Plan) -> Result<Vec<Dispatch>, ExecuteError> {
-        self.buffers.reserve_arena(plan.arena_bytes)?;
+        if !self.buffers.has_arena(plan.arena_bytes) {
+            self.release_arena()?;
+            self.buffers.create_arena(plan.arena_bytes)?;
+        }
         let mut dispatches = Vec::with_capacity(plan.ops.len());
         for op in &plan.ops {
             let (pipeline, layout) = self.pipelines.get(&self.device, op);
@@ -131,6 +134,18 @@ impl Gpu {
         }
         self.check()?;
         Ok(dispatches)
+    }
+
+    /// Lets the arena's memory go. Bind groups would keep it: they are made anew when their plans run again.
+    fn release_arena(&mut self) -> Result<(), ExecuteError> {
+        if !self.buffers.has_arena(0) {
+            return Ok(());
+        }
+        for prepared in self.prepared.values_mut() {
+            prepared.dispatches.clear();
+        }
+        self.buffers.release_arena();
+        self.wait_for(None)
     }
 
     /// Bind groups name buffers; when one was replaced since, they are made anew.
@@ -171,7 +186,8 @@ impl Executor for Gpu {
     fn grow(&mut self, buffer: BufferId, bytes: u64) -> Result<(), ExecuteError> {
         self.buffers.grow(&self.queue, buffer, bytes)?;
         self.trace.record(TraceEvent::Submit { dispatches: 0, passes: 0 });
-        self.check()
+        // The copy keeps the old buffer: with many to grow, all old ones would stand beside all new ones.
+        self.wait_for(None)
     }
 
     fn free(&mut self, buffer: BufferId) {

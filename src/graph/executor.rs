@@ -61,7 +61,7 @@ pub struct MemoryReport {
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError {
     /// An allocation does not fit the memory budget.
-    #[error("{what} needs {needed} of device memory: {used} are in use and the budget is {budget}", needed = mib(*needed), used = mib(*used), budget = mib(*budget))]
+    #[error("{what} needs {needed} of device memory: {used} are in use and the budget is {budget}", needed = binary(*needed), used = binary(*used), budget = binary(*budget))]
     OutOfMemory {
         /// What was to be allocated.
         what: String,
@@ -73,7 +73,7 @@ pub enum ExecuteError {
         budget: u64,
     },
     /// A buffer is larger than the device allows.
-    #[error("{what} needs a buffer of {needed}, but {device} allows at most {limit}", needed = mib(*needed), limit = mib(*limit))]
+    #[error("{what} needs a buffer of {needed}, but {device} allows at most {limit}", needed = binary(*needed), limit = binary(*limit))]
     TooLarge {
         /// What was to be allocated.
         what: String,
@@ -131,8 +131,10 @@ impl ExecuteError {
     }
 }
 
-fn mib(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
+/// Bytes as people read them: `92.1 MiB`, and from 1024 of these on `1.50 GiB`.
+pub(crate) fn binary(bytes: u64) -> String {
+    let mib = bytes as f64 / 1_048_576.0;
+    if mib < 1024.0 { format!("{mib:.1} MiB") } else { format!("{:.2} GiB", mib / 1024.0) }
 }
 
 /// Holds buffers and runs plans over them.
@@ -146,7 +148,7 @@ pub trait Executor {
     /// A zeroed buffer.
     fn allocate(&mut self, label: &str, role: BufferRole, bytes: u64) -> Result<BufferId, ExecuteError>;
 
-    /// Enlarges a buffer; its content stays.
+    /// Makes a buffer at least so large; its content stays. Old and new stand side by side for a moment, and only these two.
     fn grow(&mut self, buffer: BufferId, bytes: u64) -> Result<(), ExecuteError>;
 
     /// Gives a buffer's memory back.

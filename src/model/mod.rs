@@ -137,14 +137,14 @@ impl Family {
         (self.load)(loader, config)
     }
 
-    /// Loads nothing, but finds everything that loading would find wrong: bytes that the weights will take on the device.
-    pub fn rehearse(&self, rehearsal: &mut Loader<'_>) -> Result<u64, Error> {
-        self.load(rehearsal)?;
+    /// Loads nothing, but finds everything that loading would find wrong. The model knows its shape and can be recorded, not run.
+    pub fn rehearse(&self, rehearsal: &mut Loader<'_>) -> Result<Box<dyn Model>, Error> {
+        let model = self.load(rehearsal)?;
         // Half of a model that sees; its language is whole without.
         let sees = |name: &str| {
             ["vision_tower.", "multi_modal_projector.", "vision_model."].iter().any(|part| name.contains(part))
         };
         rehearsal.expect_all_used(self.name, sees)?;
-        Ok(rehearsal.resident())
+        Ok(model)
     }
 }

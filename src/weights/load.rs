@@ -3,7 +3,7 @@
 use super::checkpoint::{Checkpoint, Stored};
 use super::{TensorNames, format};
 use crate::Error;
-use crate::graph::{BufferId, BufferRole, Executor, Format, Matrix, MatrixBlock, Slice};
+use crate::graph::{BufferId, BufferRole, Executor, Format, Matrix, MatrixBlock, Rehearsal, Slice, allocation};
 use rayon::prelude::*;
 use std::collections::HashSet;
 
@@ -19,7 +19,7 @@ pub struct Loader<'a> {
     checkpoint: &'a Checkpoint,
     names: TensorNames,
     executor: &'a mut dyn Executor,
-    /// Absent in a rehearsal, which touches neither the device nor the data.
+    /// Absent in a rehearsal, which does not touch the data.
     progress: Option<&'a mut dyn FnMut(u64, u64)>,
     used: HashSet<&'a str>,
     total: u64,
@@ -49,12 +49,16 @@ impl<'a> Loader<'a> {
         executor: &'a mut dyn Executor,
         progress: &'a mut dyn FnMut(u64, u64),
     ) -> Self {
-        Self { progress: Some(progress), ..Self::rehearsal(checkpoint, names, executor) }
+        Self { progress: Some(progress), ..Self::on(checkpoint, names, executor) }
     }
 
     /// A loader that only checks names, shapes and types and adds up what the device will hold: what is wrong with a file shows
     /// before anything is allocated. What it yields must not be run.
-    pub fn rehearsal(checkpoint: &'a Checkpoint, names: TensorNames, executor: &'a mut dyn Executor) -> Self {
+    pub fn rehearsal(checkpoint: &'a Checkpoint, names: TensorNames, rehearsal: &'a mut Rehearsal) -> Self {
+        Self::on(checkpoint, names, rehearsal)
+    }
+
+    fn on(checkpoint: &'a Checkpoint, names: TensorNames, executor: &'a mut dyn Executor) -> Self {
         let total = checkpoint.tensors().iter().map(|(_, bytes)| bytes).sum();
         Self {
             checkpoint,
@@ -70,11 +74,8 @@ impl<'a> Loader<'a> {
     }
 
     fn allocate(&mut self, label: &str, bytes: u64) -> Result<BufferId, Error> {
-        self.resident += bytes;
-        match self.progress {
-            Some(_) => Ok(self.executor.allocate(label, BufferRole::Weights, bytes)?),
-            None => Ok(BufferId(u32::MAX)),
-        }
+        self.resident += allocation(bytes);
+        Ok(self.executor.allocate(label, BufferRole::Weights, bytes)?)
     }
 
     /// Refuses a file with tensors that nobody asked for: a bias that is left out makes a model wrong without a word. Names that

@@ -13,6 +13,7 @@ mod numbered;
 mod packed;
 pub mod safetensors;
 mod settings;
+mod siblings;
 mod tensor_names;
 
 pub use checkpoint::Checkpoint;
@@ -20,4 +21,5 @@ pub use error::Error;
 pub use load::Loader;
 pub use locate::{DEFAULT_HUB_MODEL, Wanted, default_model, default_model_here, locate, locate_or_fetch};
 pub use settings::Settings;
+pub use siblings::{Sibling, siblings};
 pub use tensor_names::{TensorNames, Translation};

@@ -1,0 +1,183 @@
+//! Whether a model fits a device: computed before anything is loaded, by recording what would run.
+
+use super::engine::check_features;
+use super::open::OpenOptions;
+use super::plans::{Key, record};
+use super::step_buffers::StepBuffers;
+use crate::Error;
+use crate::cache::{Cache, CacheShape};
+use crate::error::{Misfit, Shortage, Smaller};
+use crate::graph::{Element, ExecuteError, Executor, MemoryReport, Needs, Rehearsal};
+use crate::kernels::paged::PAGE;
+use crate::model::{self, Model, ModelConfig};
+use crate::weights::{Checkpoint, Loader, siblings};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// The longest context that is taken without being asked for.
+const AUTO_CONTEXT: u32 = 32_768;
+
+/// The longest context at all: positions are single-precision factors of rotary angles, exact up to here.
+const MOST_CONTEXT: u32 = 1 << 24;
+
+/// What one sequence of a model takes of a device, and what there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Fit {
+    /// Tokens of the sequence.
+    pub context: u32,
+    /// What it takes, in bytes.
+    pub needs: Needs,
+    /// Bytes in use already.
+    pub used: u64,
+    /// Bytes that may be used, where device or user tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<u64>,
+}
+
+impl Fit {
+    /// Whether there is room for it.
+    pub fn fits(&self) -> bool {
+        self.budget.is_none_or(|budget| self.used + self.needs.total() <= budget)
+    }
+}
+
+/// A model as it would stand on a device: checked, measured, and not loaded.
+pub struct RehearsedModel {
+    model: Box<dyn Model>,
+    /// Stands for the device, weights included.
+    device: Rehearsal,
+    memory: MemoryReport,
+    kv: Element,
+    chunk: usize,
+}
+
+impl RehearsedModel {
+    /// Finds everything that loading `checkpoint` onto `executor` would find wrong, and what it takes.
+    pub fn new(checkpoint: &Checkpoint, executor: &dyn Executor, options: &OpenOptions) -> Result<Self, Error> {
+        let family = model::family(checkpoint)?;
+        let mut device = Rehearsal::of(executor);
+        let model = family.rehearse(&mut Loader::rehearsal(checkpoint, family.names(checkpoint), &mut device))?;
+        check_features(executor, options.kv)?;
+        Ok(Self { model, device, memory: executor.memory(), kv: options.kv, chunk: options.chunk.max(1) })
+    }
+
+    /// Its shape, and what it computes. It cannot run.
+    pub fn model(&self) -> &dyn Model {
+        &*self.model
+    }
+
+    fn shape(&self, context: u32) -> CacheShape {
+        let config = self.model.config();
+        CacheShape { layers: config.layers, heads: config.heads, element: self.kv, context }
+    }
+
+    /// What a sequence of `context` tokens takes, once it is full, however its tokens are chosen.
+    ///
+    /// # Errors
+    /// A layer's cache is larger than the device's largest buffer.
+    pub fn fit(&self, context: u32) -> Result<Fit, Error> {
+        let mut device = Rehearsal::of(&self.device);
+        let mut buffers = StepBuffers::new(&mut device, self.chunk)?;
+        let mut cache = Cache::new(&mut device, self.shape(context))?;
+        buffers.count_tokens(&mut device, self.model.config().vocab)?;
+        for key in Key::largest(self.chunk, context) {
+            let (plan, _) = record(device.target(), &*self.model, &cache, &buffers, key);
+            device.prepare(Arc::new(plan))?;
+        }
+        if let Some(sequence) = cache.open() {
+            // Grown in the smallest steps, so that the last one finds as many old pages as there can be.
+            let mut tokens = PAGE.min(context);
+            while tokens < context {
+                cache.reserve(&mut device, sequence, tokens)?;
+                tokens = tokens.saturating_mul(2);
+            }
+            cache.reserve(&mut device, sequence, context)?;
+        }
+        let needs = Needs { weights: self.device.needs().weights, ..device.needs() };
+        Ok(Fit { context, needs, used: self.memory.allocated, budget: self.memory.budget })
+    }
+
+    fn fits(&self, context: u32) -> bool {
+        self.fit(context).is_ok_and(|fit| fit.fits())
+    }
+
+    /// The longest context up to `most` that fits, in whole pages; `None` where not even one page does.
+    pub fn largest_context(&self, most: u32) -> Option<u32> {
+        if self.fits(most) {
+            return Some(most);
+        }
+        let (mut fits, mut fails) = (0, most.div_ceil(PAGE)); // pages
+        while fits + 1 < fails {
+            let middle = fits + (fails - fits) / 2;
+            if self.fits(middle * PAGE) {
+                fits = middle;
+            } else {
+                fails = middle;
+            }
+        }
+        (fits > 0).then_some(fits * PAGE)
+    }
+
+    /// The longest context that may be asked for.
+    pub fn most_context(&self) -> u32 {
+        self.model.config().context.min(MOST_CONTEXT)
+    }
+
+    /// The context of a run: what was asked for, else the longest up to 32768 that fits. `None` where that does not fit.
+    pub fn context(&self, asked: Option<u32>) -> Option<u32> {
+        match asked {
+            Some(context) => self.fits(context).then_some(context),
+            None => self.largest_context(self.most_context().min(AUTO_CONTEXT)),
+        }
+    }
+
+    /// Why there is no such context, and what could be done.
+    pub(super) fn misfit(&self, checkpoint: &Checkpoint, executor: &dyn Executor, options: &OpenOptions) -> Error {
+        let context = options.context.unwrap_or(self.most_context().min(PAGE));
+        let shortage = match self.fit(context) {
+            Ok(Fit { needs, used, budget, .. }) => {
+                Shortage::Memory { needs, used, budget: budget.unwrap_or_else(|| panic!("without a budget all fits")) }
+            }
+            Err(Error::Device(ExecuteError::TooLarge { needed, limit, device, .. })) => {
+                Shortage::Buffer { needed, limit, device }
+            }
+            Err(error) => return error,
+        };
+        let largest_context = self.largest_context(context);
+        let smaller = self.smaller(checkpoint, executor, options);
+        Error::Misfit(Box::new(Misfit {
+            file: checkpoint.path().to_owned(),
+            context,
+            shortage,
+            largest_context,
+            smaller,
+        }))
+    }
+
+    /// The largest other quantization beside the checkpoint that fits. Files that cannot be used are none.
+    fn smaller(&self, checkpoint: &Checkpoint, executor: &dyn Executor, options: &OpenOptions) -> Option<Smaller> {
+        checkpoint.gguf()?;
+        let mut files = siblings(checkpoint.path());
+        files.retain(|file| file.bytes < checkpoint.file_bytes());
+        files.into_iter().find_map(|file| {
+            let other = Self::new(&Checkpoint::open(&file.path).ok()?, executor, options).ok()?;
+            let same = other.model.config() == self.model.config();
+            let context = other.context(options.context).filter(|_| same)?;
+            Some(Smaller { path: file.path, context })
+        })
+    }
+}
+
+/// Refuses a context that no run of the model may have, whatever fits.
+pub(super) fn check_context(checkpoint: &Checkpoint, config: &ModelConfig, asked: Option<u32>) -> Result<(), Error> {
+    let refuse = |expected, found| Err(Error::Option { option: "--ctx", expected, found });
+    match asked {
+        Some(0) => refuse("at least 1", "0".to_owned()),
+        Some(context) if context > config.context => {
+            let found = format!("{context}, where {} has {}", checkpoint.path().display(), config.context);
+            refuse("at most the model's own context", found)
+        }
+        Some(context) if context > MOST_CONTEXT => refuse("at most 16777216", context.to_string()),
+        _ => Ok(()),
+    }
+}
