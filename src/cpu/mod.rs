@@ -14,6 +14,8 @@ pub struct Cpu {
     prepared: Vec<Prepared>,
     /// Bytes that the tensors of the largest plan take while it runs.
     arena: u64,
+    /// The plan that ran last.
+    last: Option<usize>,
     results: HashMap<u64, Vec<u8>>,
     next: u64,
     trace: Trace,
@@ -37,6 +39,7 @@ impl Cpu {
             buffers: Vec::new(),
             prepared: Vec::new(),
             arena: 0,
+            last: None,
             results: HashMap::new(),
             next: 0,
             trace: Trace::default(),
@@ -197,7 +200,7 @@ impl Executor for Cpu {
     }
 
     fn discard(&mut self, plan: PreparedId) {
-        self.prepared[plan.0 as usize].tensors = Vec::new();
+        self.drop_tensors(plan.0 as usize, |_| true);
     }
 
     fn write_tensor(&mut self, plan: PreparedId, tensor: Tensor, bytes: &[u8]) {
@@ -208,12 +211,15 @@ impl Executor for Cpu {
 
     fn submit(&mut self, plan: PreparedId, reads: &[Operand]) -> Result<Ticket, ExecuteError> {
         let index = plan.0 as usize;
+        // Plans share the arena: what the last one kept is gone now.
+        if let Some(last) = self.last.replace(index).filter(|&last| last != index) {
+            self.drop_tensors(last, |_| true);
+        }
         self.run(index);
         let mut bytes = Vec::new();
         for operand in reads {
             bytes.extend_from_slice(window(self.peek(index, operand), operand));
         }
-        self.drop_tensors(index, |_| true);
         let dispatches = self.prepared[index].plan.ops.len() as u64;
         self.trace.record(TraceEvent::Submit { dispatches, passes: 0 });
         self.trace.record(TraceEvent::Readback { bytes: bytes.len() as u64 });

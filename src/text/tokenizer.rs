@@ -195,6 +195,16 @@ impl Tokenizer {
         self.tokens.get(id as usize).map(String::as_str)
     }
 
+    /// How it makes tokens of text, for people.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self.model {
+            Model::ByteLevel(_) => "byte-level BPE",
+            Model::SentencePiece(_) => "SentencePiece BPE",
+            Model::Library(_) => "BPE of tokenizer.json",
+        }
+    }
+
     /// Number of tokens.
     #[must_use]
     pub fn vocab_size(&self) -> usize {

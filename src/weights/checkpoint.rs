@@ -89,6 +89,14 @@ impl Checkpoint {
         }
     }
 
+    /// The safetensors, and the keys of their `config.json`, if it is such a folder.
+    pub(super) fn safetensors(&self) -> Option<(&Safetensors, &Metadata)> {
+        match &self.source {
+            Source::Gguf(_) => None,
+            Source::Folder { tensors, config, .. } => Some((tensors, config)),
+        }
+    }
+
     /// The folder of a checkpoint in safetensors, where tokenizer and configuration lie too.
     pub fn folder(&self) -> Option<&Path> {
         match &self.source {

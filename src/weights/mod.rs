@@ -6,6 +6,7 @@ mod file;
 pub mod format;
 pub mod gguf;
 pub mod hub;
+mod inventory;
 mod load;
 mod locate;
 mod names;
@@ -18,6 +19,7 @@ mod tensor_names;
 
 pub use checkpoint::Checkpoint;
 pub use error::Error;
+pub use inventory::{Role, Weight};
 pub use load::Loader;
 pub use locate::{DEFAULT_HUB_MODEL, Wanted, default_model, default_model_here, locate, locate_or_fetch};
 pub use settings::Settings;
