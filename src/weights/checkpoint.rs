@@ -1,7 +1,7 @@
 //! A checkpoint of any kind: its tensors and what describes them.
 
 use super::format;
-use super::gguf::Gguf;
+use super::gguf::{Gguf, Metadata};
 use super::packed::packed;
 use super::safetensors::{Dtype, Safetensors};
 use super::settings::{self, Configuration, Settings};
@@ -93,7 +93,7 @@ impl Checkpoint {
     pub(super) fn safetensors(&self) -> Option<(&Safetensors, &Metadata)> {
         match &self.source {
             Source::Gguf(_) => None,
-            Source::Folder { tensors, config, .. } => Some((tensors, config)),
+            Source::Folder { tensors, config, .. } => Some((tensors, &config.metadata)),
         }
     }
 
