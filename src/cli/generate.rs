@@ -22,9 +22,11 @@ pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
         return device::list(&mut Output::plain());
     }
     let (model, prompt) = arguments.plain()?;
-    let sampling = arguments.sampling()?;
+    // Options that no model could make right are told before one is looked for.
+    arguments.sampling()?;
     let options = open_options(&arguments)?;
     let model = choose(model, &arguments)?;
+    let sampling = arguments.sampling_of(&model.path)?;
     let prompt = prompt::read(prompt, arguments.prompt_file.as_deref())?;
     let mut output = Output::new(arguments.json, arguments.quiet);
     interrupt::watch();

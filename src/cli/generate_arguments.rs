@@ -6,7 +6,8 @@ use super::values;
 use clap::{Args, ValueEnum};
 use ffai::generate::SamplingOptions;
 use ffai::graph::Element;
-use std::path::PathBuf;
+use ffai::text::GenerationDefaults;
+use std::path::{Path, PathBuf};
 
 /// What to generate from, how, and what to show.
 #[derive(Args, Debug)]
@@ -35,19 +36,19 @@ pub(crate) struct GenerateArguments {
     #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = values::context, allow_negative_numbers = true)]
     pub(crate) ctx: values::Context,
 
-    /// 0 takes the best token every time [default: 0.6]
+    /// 0 takes the best token every time [default: the checkpoint's generation_config.json, else 0.6]
     #[arg(long, value_name = "X", value_parser = values::number, allow_negative_numbers = true, help_heading = "Sampling")]
     pub(crate) temperature: Option<f32>,
-    /// Keep the N best tokens; 0 is off [default: 0]
+    /// Keep the N best tokens; 0 is off [default: the checkpoint's, else 0]
     #[arg(long, value_name = "N", value_parser = values::count::<u32>, allow_negative_numbers = true, help_heading = "Sampling")]
     pub(crate) top_k: Option<u32>,
-    /// Keep the best tokens until their probability reaches X; 1 is off [default: 1]
+    /// Keep the best tokens until their probability reaches X; 1 is off [default: the checkpoint's, else 1]
     #[arg(long, value_name = "X", value_parser = values::number, allow_negative_numbers = true, help_heading = "Sampling")]
     pub(crate) top_p: Option<f32>,
-    /// Keep tokens at least X times as probable as the best; 0 is off [default: 0]
+    /// Keep tokens at least X times as probable as the best; 0 is off [default: the checkpoint's, else 0]
     #[arg(long, value_name = "X", value_parser = values::number, allow_negative_numbers = true, help_heading = "Sampling")]
     pub(crate) min_p: Option<f32>,
-    /// Divide scores of tokens seen before; 1 is off [default: 1]
+    /// Divide scores of tokens seen before; 1 is off [default: the checkpoint's, else 1]
     #[arg(long, value_name = "X", value_parser = values::number, allow_negative_numbers = true, help_heading = "Sampling")]
     pub(crate) repetition_penalty: Option<f32>,
     /// Lower the scores of tokens generated before; 0 is off [default: 0]
@@ -148,9 +149,18 @@ impl GenerateArguments {
         }
     }
 
-    /// How tokens are chosen; refuses values outside their ranges.
+    /// How tokens of `model` are chosen: by the options, else as its authors do, else as any model's.
+    pub(crate) fn sampling_of(&self, model: &Path) -> Result<SamplingOptions, Ending> {
+        let defaults = GenerationDefaults::of_checkpoint(model).map_err(ffai::Error::from)?;
+        self.sampling_over(SamplingOptions::default().with_defaults(&defaults))
+    }
+
+    /// How tokens are chosen where the model has no say; refuses values outside their ranges.
     pub(crate) fn sampling(&self) -> Result<SamplingOptions, Ending> {
-        let otherwise = SamplingOptions::default();
+        self.sampling_over(SamplingOptions::default())
+    }
+
+    fn sampling_over(&self, otherwise: SamplingOptions) -> Result<SamplingOptions, Ending> {
         let options = SamplingOptions {
             repetition_penalty: self.repetition_penalty.unwrap_or(otherwise.repetition_penalty),
             presence_penalty: self.presence_penalty.unwrap_or(otherwise.presence_penalty),

@@ -2,6 +2,7 @@
 
 use crate::{TINY, command, fails, ffai, json, real_model, scratch, text, tiny};
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Output, Stdio};
 
 #[test]
@@ -66,4 +67,38 @@ fn a_model_beyond_the_budget_is_refused_with_the_sum() {
     let refused = ["92.1 MiB", "in use", "the budget is 10.0 MiB", "hint: "];
     fails(&ffai(&[run.as_slice(), &["--memory-budget", "10MiB"]].concat()), 1, &refused);
     fails(&command(&run).env("FFAI_MEMORY_BUDGET", "10MiB").output().unwrap(), 1, &refused);
+}
+
+/// A golden checkpoint in a folder, with another `generation_config.json`.
+fn folder_that_says(name: &str, generation: &str) -> String {
+    let folder = scratch(name);
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/qwen2/hf");
+    for file in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
+        std::fs::copy(golden.join(file), folder.join(file)).unwrap();
+    }
+    std::fs::write(folder.join("generation_config.json"), generation).unwrap();
+    folder.join("model.safetensors").display().to_string()
+}
+
+#[test]
+fn a_checkpoints_own_sampling_holds_until_an_option_says_otherwise() {
+    let model = folder_that_says("defaults", r#"{"do_sample": false, "eos_token_id": 0}"#);
+    let run = |more: &[&str]| {
+        let output =
+            ffai(&[&["-m", &model, "--backend", "cpu", "-p", "the", "--max-tokens", "12", "-q"], more].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let best = run(&["--temperature", "0"]);
+    assert_eq!(run(&["--seed", "1"]), best);
+    assert_eq!(run(&["--seed", "2"]), best);
+    let drawn = ["--temperature", "2", "--seed"];
+    assert_ne!(run(&[drawn.as_slice(), &["1"]].concat()), run(&[drawn.as_slice(), &["2"]].concat()));
+}
+
+#[test]
+fn a_checkpoint_whose_sampling_makes_no_sense_is_refused() {
+    let model = folder_that_says("nonsense", r#"{"temperature": -1}"#);
+    let expected = "generation_config.json: temperature: expected a number from 0 to 100, found -1";
+    fails(&ffai(&["-m", &model, "-p", "the"]), 1, &[expected]);
 }
