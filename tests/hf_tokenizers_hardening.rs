@@ -92,7 +92,7 @@ fn impossible_models_are_refused() {
         json["model"] = json!({"type": "BPE", "vocab": {}, "merges": []});
         json["added_tokens"] = json!([]);
     });
-    assert_eq!(none, "vocabulary: expected at least one token, found none");
+    assert_eq!(none, "tokenizer.json: vocabulary: expected at least one token, found none");
 }
 
 #[test]

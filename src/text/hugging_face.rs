@@ -180,7 +180,7 @@ impl Table {
         let entries = vocab.values().copied().chain(added.iter().map(|token| token.id));
         let length = definition::table_length(entries.collect::<Vec<_>>().into_iter(), file)?;
         if length == 0 {
-            return Err(Error::NoTokens);
+            return Err(invalid(file, "vocabulary", "at least one token", "none"));
         }
         let mut tokens = vec![String::new(); length];
         let mut kinds = vec![Kind::Unused; length];
