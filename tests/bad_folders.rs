@@ -219,8 +219,9 @@ fn what_a_family_does_not_compute_is_refused() {
     set("num_experts", json!(8), &["a mixture of 8 experts"]);
     set("num_local_experts", json!(4), &["a mixture of 4 experts"]);
     set("attention_bias", json!(true), &["`attention_bias`"]);
-    set("mlp_bias", json!(true), &["`mlp_bias`"]);
-    set("use_bidirectional_attention", json!(true), &["`use_bidirectional_attention`"]);
+    set("mlp_bias", json!(true), &["`mlp_bias` of true"]);
+    set("is_causal", json!(false), &["`is_causal` of false"]);
+    set("use_bidirectional_attention", json!(true), &["`use_bidirectional_attention` of true"]);
     set("partial_rotary_factor", json!(0.5), &["`partial_rotary_factor` of 0.5"]);
     set("rope_parameters.partial_rotary_factor", json!(0.5), &["partial_rotary_factor` of 0.5"]);
     for method in ["gptq", "awq", "fp8", "bitsandbytes", "compressed-tensors"] {
@@ -261,12 +262,16 @@ fn rotary_positions_that_are_not_computed_are_refused() {
         let without = table(llama3.clone());
         let mut lacking = without.clone();
         lacking.config["rope_scaling"].as_object_mut().unwrap().remove(key);
-        refused(&lacking, &[&format!("no metadata key `rope_scaling.{key}`")]);
+        if !key.starts_with("original") {
+            refused(&lacking, &[&format!("no metadata key `rope_scaling.{key}`")]);
+        }
         refused(
             &without.with(&format!("rope_scaling.{key}"), json!(0)),
             &["expected factors from 0.001 to 1e9, found 0"],
         );
     }
+    let two = table(llama3.clone()).with("original_max_position_embeddings", json!(16));
+    refused(&two, &["original_max_position_embeddings: expected 32 as rope_scaling says, found 16"]);
     let crossed = table(llama3.clone()).with("rope_scaling.low_freq_factor", json!(4));
     refused(&crossed, &["high_freq_factor: expected more than low_freq_factor, 4, found 4"]);
     for base in [json!(0), json!(-1e4), json!(0.5), json!(1e300)] {
@@ -280,7 +285,9 @@ fn rotary_positions_that_are_not_computed_are_refused() {
     let two = llama().with("rope_scaling", json!({"rope_type": "linear", "factor": 2}));
     refused(&two, &["rope_scaling: expected what rope_parameters says, found another scaling"]);
     let bases = llama().with("rope_scaling", json!({"rope_type": "default", "rope_theta": 5e5}));
-    refused(&bases, &["rope_scaling.rope_theta: expected 10000 as elsewhere, found 500000"]);
+    refused(&bases, &["rope_parameters.rope_theta: expected 500000, which holds beside rope_scaling, found 10000"]);
+    let lost = golden("qwen3/hf").with("rope_scaling", json!({"rope_type": "default"}));
+    refused(&lost, &["rope_parameters.rope_theta: expected 10000, which holds beside rope_scaling, found 1000000"]);
     let kinds = json!({"full_attention": {"rope_type": "default", "rope_theta": 1e4}});
     refused(&llama().with("rope_parameters", kinds), &["rotary positions per kind of layer (`rope_parameters`)"]);
     let flat = golden("gemma3/hf").with("rope_parameters.rope_theta", json!(1e6));

@@ -182,10 +182,15 @@ fn a_window_wider_than_every_position_is_none() {
 }
 
 #[test]
-fn the_original_context_beside_a_table_goes_before_the_one_in_it() {
-    let beside = folder("llama31", |folder| {
-        let table = folder.with("rope_parameters.original_max_position_embeddings", json!(7));
-        table.with("original_max_position_embeddings", json!(32))
+fn the_original_context_is_the_whole_one_where_nothing_is_said() {
+    let original = |length: u32| {
+        folder("llama31", |folder| folder.with("rope_parameters.original_max_position_embeddings", json!(length)))
+    };
+    let silent = folder("llama31", |mut folder| {
+        folder.config["rope_parameters"].as_object_mut().unwrap().remove("original_max_position_embeddings");
+        folder
     });
-    agree(&beside, &want("llama31/logits.npy"));
+    assert_eq!(silent, original(256));
+    differ(&silent, &original(32));
+    agree(&original(32), &want("llama31/logits.npy"));
 }

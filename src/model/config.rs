@@ -141,8 +141,8 @@ const FACTORS: &[(&str, f32)] = &[
     ("attention.max_alibi_bias", 0.0),
 ];
 
-/// Switches of a `config.json` that no family here computes when they are on.
-const SWITCHES: &[&str] = &["mlp_bias", "use_bidirectional_attention"];
+/// Switches of a `config.json`, and the only position of each that is computed here.
+const SWITCHES: &[(&str, bool)] = &[("mlp_bias", false), ("use_bidirectional_attention", false), ("is_causal", true)];
 /// The share of a head that is rotated: no family here leaves one out, and transformers computes none that asks for it.
 pub(super) const PARTIAL: &str = "partial_rotary_factor";
 
@@ -162,9 +162,9 @@ fn refuse_variants(checkpoint: &Checkpoint, s: &Settings<'_>) -> Result<(), Erro
         }
         return Ok(());
     }
-    for key in SWITCHES {
-        if s.opt_bool(key)? == Some(true) {
-            return Err(refused(checkpoint, format!("`{key}`")));
+    for (key, computed) in SWITCHES {
+        if let Some(other) = s.opt_bool(key)?.filter(|on| on != computed) {
+            return Err(refused(checkpoint, format!("`{key}` of {other}")));
         }
     }
     if let Some(part) = s.opt_f32(PARTIAL)?.filter(|&part| part != 1.0) {

@@ -29,9 +29,19 @@ pub(super) enum Scaling {
 impl Rope {
     /// What a checkpoint says of all layers. `base` holds where it is silent.
     pub(super) fn of(checkpoint: &Checkpoint, s: &Settings<'_>, base: f32) -> Result<Self, Error> {
-        let base = s.opt_f32("rope.freq_base")?.unwrap_or(base);
+        let default = base;
+        let base = s.opt_f32("rope.freq_base")?.unwrap_or(default);
         if s.is_json() {
-            return Self::in_tables(checkpoint, s, base, &["rope_parameters", "rope_scaling"]);
+            let tables = ["rope_parameters", "rope_scaling"];
+            // Of two tables transformers drops the first, with the base in it.
+            let kept = s.opt_f32("rope_scaling.rope_theta")?.or(s.opt_f32("rope_theta")?).unwrap_or(default);
+            if tables.iter().all(|table| s.has(table)) && kept != base {
+                let what = format!(
+                    "rope_parameters.rope_theta: expected {kept}, which holds beside rope_scaling, found {base}"
+                );
+                return Err(inconsistent(checkpoint, what));
+            }
+            return Self::in_tables(checkpoint, s, base, &tables);
         }
         let rope = Self::in_tables(checkpoint, s, base, &["rope.scaling"])?;
         // What old converters called it.
@@ -158,14 +168,20 @@ impl Scaling {
     }
 }
 
-/// The context that a model was trained with before it was stretched; transformers looks beside the table first.
+/// The context that a model was trained with before it was stretched: its whole context where a `config.json` does not say.
 fn original(checkpoint: &Checkpoint, s: &Settings<'_>, table: &str) -> Result<f32, Error> {
     const KEY: &str = "original_max_position_embeddings";
-    let beside = if s.is_json() { s.opt_f32(KEY)? } else { None };
     let inside = format!("{table}.{KEY}");
-    match (beside, s.opt_f32(&inside)?) {
-        (Some(length), _) | (None, Some(length)) => Ok(length),
-        (None, None) => Err(missing(checkpoint, inside)),
+    // Transformers reads one or the other, by the kind of table.
+    let beside = if s.is_json() { s.opt_f32(KEY)? } else { None };
+    match (s.opt_f32(&inside)?, beside) {
+        (Some(length), None) => Ok(length),
+        (Some(length), Some(beside)) if length == beside => Ok(length),
+        (Some(length), Some(beside)) => {
+            Err(inconsistent(checkpoint, format!("{KEY}: expected {length} as {table} says, found {beside}")))
+        }
+        (None, None) if s.is_json() => s.u32("context_length").map(|length| length as f32).map_err(Error::from),
+        (None, _) => Err(missing(checkpoint, inside)),
     }
 }
 
