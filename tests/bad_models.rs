@@ -471,6 +471,7 @@ fn weights_that_are_not_numbers_are_an_error_and_not_a_text() {
 fn paths_that_lead_to_no_model_say_so() {
     let missing = Path::new("/nowhere/model.gguf");
     let folder = Folder::new();
+    folder.write("README.md", b"no model");
     let text = Temporary::new(b"<!DOCTYPE html><title>404</title>");
     let empty = Temporary::new(b"");
     let cases: [(&Path, &[&str]); 4] = [
