@@ -255,7 +255,7 @@ fn when(seconds: Option<u64>) -> String {
 }
 
 fn list(found: &[String]) -> String {
-    const MOST: usize = 24;
+    const MOST: usize = 12;
     let names: Vec<String> = found.iter().take(MOST).map(|name| Quoted(name).to_string()).collect();
     let more = if found.len() > MOST { ", …" } else { "" };
     format!("{}{more}", names.join(", "))

@@ -61,7 +61,9 @@ impl Name {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let wrong = |expected| Error::Name { found: text.to_owned(), expected };
         let (front, pick) = match text.split_once(':') {
-            Some((_, "")) => return Err(wrong("a file or a quantization behind the colon")),
+            Some((_, pick)) if pick.is_empty() || pick.chars().any(char::is_control) => {
+                return Err(wrong("a file or a quantization behind the colon"));
+            }
             Some((front, pick)) => (front, Some(Pick::new(pick))),
             None => (text, None),
         };
@@ -146,9 +148,17 @@ mod tests {
 
     #[test]
     fn names_that_would_leave_the_cache_are_refused() {
-        for name in
-            ["org/repo@../x", "org/repo@/x", "org/repo@", "org/repo@a//b", "org/repo:", "-o/r", "o/r--x", "org/.."]
-        {
+        for name in [
+            "org/repo@../x",
+            "org/repo@/x",
+            "org/repo@",
+            "org/repo@a//b",
+            "org/repo:",
+            "org/repo:a\u{1b}",
+            "-o/r",
+            "o/r--x",
+            "org/..",
+        ] {
             assert!(matches!(Name::parse(name), Err(Error::Name { .. })), "{name}");
         }
         for name in ["../x", "/etc/passwd", "a/../b", "a//b", ".", "", "a/", "a\\b", "a\nb", "c:d"] {
