@@ -114,9 +114,10 @@ pub fn executor(options: &OpenOptions) -> Result<Box<dyn Executor>, Error> {
 
 /// The tokenizer of a checkpoint.
 pub fn tokenizer(checkpoint: &Checkpoint) -> Result<Tokenizer, Error> {
-    let read = match (checkpoint.gguf(), checkpoint.folder()) {
-        (Some(gguf), _) => Tokenizer::new(Vocabulary::from_gguf(gguf.metadata())?),
-        (None, folder) => Tokenizer::from_folder(folder.unwrap_or(checkpoint.path())),
-    };
-    read.map_err(|source| Error::Vocabulary { file: checkpoint.path().to_owned(), source })
+    match checkpoint.gguf() {
+        Some(gguf) => Tokenizer::new(Vocabulary::from_gguf(gguf.metadata())?)
+            .map_err(|source| Error::Vocabulary { file: checkpoint.path().to_owned(), source }),
+        // Of a folder's files, the message names the one at fault itself.
+        None => Ok(Tokenizer::from_folder(checkpoint.folder().unwrap_or(checkpoint.path()))?),
+    }
 }

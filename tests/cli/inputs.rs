@@ -97,8 +97,13 @@ fn a_checkpoints_own_sampling_holds_until_an_option_says_otherwise() {
 }
 
 #[test]
-fn a_checkpoint_whose_sampling_makes_no_sense_is_refused() {
+fn a_folder_whose_files_make_no_sense_is_refused() {
     let model = folder_that_says("nonsense", r#"{"temperature": -1}"#);
     let expected = "generation_config.json: temperature: expected a number from 0 to 100, found -1";
     fails(&ffai(&["-m", &model, "-p", "the"]), 1, &[expected]);
+    let model = folder_that_says("tokenless", "{}");
+    let file = Path::new(&model).join("tokenizer.json");
+    std::fs::write(&file, "{").unwrap();
+    let expected = format!("error: {}: JSON: expected a tokenizer, found EOF", file.display());
+    fails(&ffai(&["-m", &model, "--backend", "cpu", "-p", "the", "-q"]), 1, &[&expected]);
 }
