@@ -137,6 +137,16 @@ need_gpu_driver() {
     fi
 }
 
+# The tests play a person at a terminal with it. On macOS it does not come from apt: they say SKIPPED without it.
+need_tmux() {
+    command -v tmux >/dev/null 2>&1 && return 0
+    if [ "$(uname -s)" = Darwin ]; then
+        note "no tmux: tests that need a terminal are left out (brew install tmux)"
+        return 0
+    fi
+    install_packages "tests play a person at a terminal" tmux
+}
+
 # --- the model ---
 
 # Where the tests look for it, too: XDG's variable counts on Linux only.

@@ -61,6 +61,7 @@ step "Checking what this machine has"
 need_rust
 need_linker
 need_gpu_driver
+need_tmux
 need_model
 export FFAI_TEST_MODEL=$model
 need_gemma

@@ -1,5 +1,6 @@
 //! The table of commands. Parser, help, completions and man page come from it.
 
+use super::chat::ChatArguments;
 use super::completions::CompletionsArguments;
 use super::generate_arguments::GenerateArguments;
 use super::models::ModelsArguments;
@@ -25,6 +26,8 @@ Exit status: 0 success, 1 the run failed, 2 the command line was wrong, 130 inte
 pub(crate) enum Command {
     /// Continue a prompt (what happens without a subcommand, too)
     Generate(Box<GenerateArguments>),
+    /// Talk to a model, turn after turn
+    Chat(Box<ChatArguments>),
     /// Fetch a model from the Hugging Face hub, or bring it up to date
     Pull(PullArguments),
     /// List the families that this build runs, and the models on this disk
@@ -81,6 +84,6 @@ mod tests {
     #[test]
     fn values_may_start_with_a_hyphen() {
         assert_eq!(generate(&["-p", "- a list"]).prompt.as_deref(), Some("- a list"));
-        assert_eq!(generate(&["--presence-penalty", "-1.5"]).presence_penalty, Some(-1.5));
+        assert_eq!(generate(&["--presence-penalty", "-1.5"]).sampling.presence_penalty, Some(-1.5));
     }
 }

@@ -2,15 +2,12 @@
 
 use super::device::{self, DeviceChoice};
 use super::ending::Ending;
-use super::generate_arguments::{BackendChoice, GenerateArguments};
+use super::generate_arguments::GenerateArguments;
 use super::interrupt;
 use super::output::Output;
 use super::thinking::ThinkingView;
 use super::{fetching, prompt, report};
-use ffai::generate::{
-    Backend, Engine, Event, FinishReason, Generation, OpenOptions, Request, SamplingOptions, Session, open,
-};
-use ffai::gpu::AdapterChoice;
+use ffai::generate::{Engine, Event, FinishReason, Generation, OpenOptions, Request, SamplingOptions, Session, open};
 use ffai::text::{Bos, EncodeOptions, Special, Tokenizer};
 use ffai::weights;
 use std::ops::ControlFlow;
@@ -18,20 +15,21 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
-    if arguments.device == Some(DeviceChoice::List) {
+    if arguments.engine.device == Some(DeviceChoice::List) {
         return device::list(&mut Output::plain());
     }
     let (model, prompt) = arguments.plain()?;
     // Options that no model could make right are told before one is looked for.
-    arguments.sampling()?;
-    let options = open_options(&arguments)?;
-    let model = choose(model, &arguments)?;
-    let sampling = arguments.sampling_of(&model.path)?;
+    arguments.sampling.options()?;
+    let options = arguments.engine.options()?;
+    let model = choose(model, options.memory_budget, arguments.quiet)?;
+    let sampling = arguments.sampling.of(&model.path)?;
+    let warm = (!arguments.engine.no_prewarm).then_some(sampling);
     let prompt = prompt::read(prompt, arguments.prompt_file.as_deref())?;
     let mut output = Output::new(arguments.json, arguments.quiet);
     interrupt::watch();
 
-    let (mut engine, tokenizer) = load(&arguments, &model, &options, sampling, &mut output)?;
+    let (mut engine, tokenizer) = load(&model, &options, warm, &mut output)?;
     let ids = tokenizer.encode(&prompt, EncodeOptions { special: Special::Parse, bos: Bos::AsModel })?;
     let context = engine.context() as usize;
     if ids.len() >= context {
@@ -44,7 +42,7 @@ pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
         prompt: ids,
         max_tokens: arguments.max_tokens,
         sampling,
-        stop: arguments.stop.clone(),
+        stop: arguments.sampling.stop.clone(),
         ignore_eos: arguments.ignore_eos,
     };
     let generation = if arguments.json {
@@ -74,13 +72,13 @@ pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
 }
 
 /// The model to run, and how it came to be chosen where the user did not name it here.
-struct Chosen {
-    path: PathBuf,
+pub(super) struct Chosen {
+    pub(super) path: PathBuf,
     why: &'static str,
 }
 
-fn choose(named: Option<String>, arguments: &GenerateArguments) -> Result<Chosen, Ending> {
-    let locate = |model: &str| fetching::locate(model, arguments.memory_budget, arguments.quiet);
+pub(super) fn choose(named: Option<String>, memory: Option<u64>, quiet: bool) -> Result<Chosen, Ending> {
+    let locate = |model: &str| fetching::locate(model, memory, quiet);
     if let Some(model) = named {
         let path = locate(&model).map_err(|error| match error {
             weights::Error::NotFound { .. } if model.contains(char::is_whitespace) => Ending::failed(
@@ -107,36 +105,11 @@ fn choose(named: Option<String>, arguments: &GenerateArguments) -> Result<Chosen
     Err(Ending::failed(message, Some(hint)))
 }
 
-fn open_options(arguments: &GenerateArguments) -> Result<OpenOptions, Ending> {
-    let backend = match arguments.backend {
-        BackendChoice::Auto | BackendChoice::Gpu => Backend::Gpu,
-        BackendChoice::Cpu if arguments.device.is_some() => {
-            let message = "--device chooses a GPU, and --backend cpu uses none".to_owned();
-            return Err(Ending::usage(message, Some("leave one of them out".to_owned())));
-        }
-        BackendChoice::Cpu => Backend::Cpu,
-    };
-    let adapter = match &arguments.device {
-        Some(DeviceChoice::Use(adapter)) => adapter.clone(),
-        _ => AdapterChoice::Best,
-    };
-    Ok(OpenOptions {
-        backend,
-        adapter,
-        checked: arguments.checked,
-        context: arguments.ctx.0,
-        kv: arguments.kv_cache.element(),
-        memory_budget: arguments.memory_budget,
-        ..OpenOptions::default()
-    })
-}
-
-/// Opens the model and compiles what a run needs, so that the first token does not wait for compilers.
-fn load(
-    arguments: &GenerateArguments,
+/// Opens the model; compiles what runs with `prewarm` need, so that the first token does not wait for compilers.
+pub(super) fn load(
     model: &Chosen,
     options: &OpenOptions,
-    sampling: SamplingOptions,
+    prewarm: Option<SamplingOptions>,
     output: &mut Output,
 ) -> Result<(Engine, Tokenizer), Ending> {
     let version = env!("CARGO_PKG_VERSION");
@@ -149,7 +122,7 @@ fn load(
     });
     bar.finish_and_clear();
     let (mut engine, tokenizer) = opened?;
-    if !arguments.no_prewarm {
+    if let Some(sampling) = prewarm {
         engine.prewarm(sampling.parts())?;
     }
     output.aside(&report::device(&engine.device()));

@@ -23,6 +23,11 @@ pub(crate) fn hold() {
     STATE.store(GENERATING, Ordering::SeqCst);
 }
 
+/// No more text is made: Ctrl-C ends the program again.
+pub(crate) fn release() {
+    STATE.store(IDLE, Ordering::SeqCst);
+}
+
 /// Whether Ctrl-C was pressed while text was made.
 pub(crate) fn asked() -> bool {
     STATE.load(Ordering::SeqCst) == ASKED

@@ -1,9 +1,11 @@
 //! The command line: reads arguments, runs a subcommand, turns its ending into a message and an exit status.
 
 mod arguments;
+mod chat;
 mod completions;
 mod device;
 mod ending;
+mod engine_arguments;
 mod fetching;
 mod generate;
 mod generate_arguments;
@@ -14,6 +16,7 @@ mod output;
 mod prompt;
 mod pull;
 mod report;
+mod sampling_arguments;
 mod thinking;
 mod values;
 
@@ -57,6 +60,7 @@ fn run(arguments: Arguments) -> Result<(), Ending> {
     match arguments.command {
         None => generate::run(arguments.generate),
         Some(Command::Generate(arguments)) => generate::run(*arguments),
+        Some(Command::Chat(arguments)) => chat::run(*arguments),
         Some(Command::Pull(arguments)) => pull::run(&arguments, &mut Output::plain()),
         Some(Command::Models(arguments)) => models::run(&arguments, &mut Output::plain()),
         Some(Command::Completions(arguments)) => completions::run(&arguments, &mut Output::plain()),

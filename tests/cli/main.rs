@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+mod chat;
 mod command_line;
 mod inputs;
 #[path = "../support/model.rs"]
 mod model;
 mod outputs;
+mod terminal;
 mod thinking;
 
 use serde_json::Value;

@@ -1,0 +1,105 @@
+//! `ffai chat`: a conversation, turn after turn on one session.
+
+mod arguments;
+mod commands;
+mod conversation;
+mod lines;
+mod talk;
+
+pub(crate) use arguments::ChatArguments;
+
+use super::device::{self, DeviceChoice};
+use super::ending::Ending;
+use super::generate::{Chosen, choose, load};
+use super::output::Output;
+use super::{interrupt, report};
+use conversation::Conversation;
+use ffai::generate::{OpenOptions, SamplingOptions, Session};
+use ffai::measure::GenerationStats;
+use ffai::text::ChatTemplate;
+use lines::Lines;
+use talk::{Model, Next};
+
+/// What stays the same while models come and go.
+struct Chat {
+    arguments: ChatArguments,
+    sampling: SamplingOptions,
+    options: OpenOptions,
+    output: Output,
+    lines: Lines,
+    conversation: Conversation,
+    /// Statistics of the last reply.
+    last: Option<GenerationStats>,
+}
+
+pub(crate) fn run(arguments: ChatArguments) -> Result<(), Ending> {
+    if arguments.engine.device == Some(DeviceChoice::List) {
+        return device::list(&mut Output::plain());
+    }
+    // Options that no model could make right are told before one is looked for.
+    let sampling = arguments.sampling.options()?;
+    let options = arguments.engine.options()?;
+    let system = arguments.system()?;
+    let mut chosen = choose(arguments.model(), options.memory_budget, arguments.quiet)?;
+    let output = Output::new(false, arguments.quiet);
+    let lines = Lines::open(!arguments.no_history)?;
+    interrupt::watch();
+    let conversation = Conversation { system, ..Conversation::default() };
+    let mut chat = Chat { arguments, sampling, options, output, lines, conversation, last: None };
+    let mut before: Option<Chosen> = None;
+    loop {
+        match chat.talk_to(&chosen) {
+            Ok(Next::Quit) => return Ok(()),
+            Ok(Next::Model(next)) => before = Some(std::mem::replace(&mut chosen, next)),
+            // The model that was there before can be had again.
+            Err(Failed::Opening(ending)) => match before.take().filter(|_| chat.lines.interactive()) {
+                Some(earlier) => {
+                    ending.explain(&mut std::io::stderr());
+                    chosen = earlier;
+                }
+                None => return Err(ending),
+            },
+            Err(Failed::Talking(ending)) => return Err(ending),
+        }
+    }
+}
+
+/// Why there is no more talking to a model.
+enum Failed {
+    /// It could not be opened.
+    Opening(Ending),
+    Talking(Ending),
+}
+
+impl Chat {
+    /// Opens a model and talks to it until there is to be no more, or another.
+    fn talk_to(&mut self, chosen: &Chosen) -> Result<Next, Failed> {
+        self.sampling = self.arguments.sampling.of(&chosen.path).map_err(Failed::Opening)?;
+        let warm = (!self.arguments.engine.no_prewarm).then_some(self.sampling);
+        let (mut engine, tokenizer) = load(chosen, &self.options, warm, &mut self.output).map_err(Failed::Opening)?;
+        let name = chosen.path.display().to_string();
+        let template = ChatTemplate::find(&chosen.path, &tokenizer).map_err(|error| Failed::Opening(error.into()))?;
+        let Some(template) = template else {
+            let message = format!("{name} has no chat template");
+            let hint = "continue raw text with `ffai generate`, or use a model that was made for chat";
+            return Err(Failed::Opening(Ending::failed(message, Some(hint.to_owned()))));
+        };
+        if self.arguments.thinking.switch().is_some() && !template.features().thinking {
+            let note = "note: this model's template has no switch for thinking, so --thinking changes nothing";
+            self.output.note(note).map_err(Failed::Talking)?;
+        }
+        self.conversation.model.clone_from(&name);
+        let Some(session) = Session::new(&mut engine, &tokenizer) else {
+            panic!("a fresh engine has no place for a sequence")
+        };
+        let mut model = Model { session, tokenizer: &tokenizer, template };
+        self.talk(&mut model).map_err(Failed::Talking)
+    }
+
+    fn stats(&self) -> String {
+        match &self.last {
+            Some(stats) => report::stats(stats),
+            None => "nothing was said yet".to_owned(),
+        }
+    }
+}
