@@ -118,10 +118,10 @@ fn what_cannot_be_done_ends_a_pipe_with_the_reason() {
 #[test]
 fn another_model_takes_over_in_the_middle() {
     let Some(model) = real_model() else { return };
-    let copy = scratch("chat-model").join("other.gguf");
-    if !copy.exists() {
-        std::fs::hard_link(&model, &copy).or_else(|_| std::fs::copy(&model, &copy).map(|_| ())).unwrap();
-    }
+    let folder = scratch("chat-model");
+    let copy = folder.join("other.gguf");
+    // A link costs nothing, where both lie on the same disk.
+    std::fs::hard_link(&model, &copy).or_else(|_| std::fs::copy(&model, &copy).map(|_| ())).unwrap();
     let lines = format!("My name is Quentin.\n/model {}\n/model\nWhat is my name?\n/stats\n", copy.display());
     let (stdout, stderr) = succeeds(&chat(&model, &[], &lines));
     assert!(stdout.lines().count() >= 2);
@@ -129,6 +129,7 @@ fn another_model_takes_over_in_the_middle() {
     // Nothing of the other model's cache is of use, but the conversation is the same.
     assert!(numbers(&stderr, "cached prompt:").is_empty());
     assert!(numbers(&stderr, "prompt:")[0] > 50, "{stderr}");
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

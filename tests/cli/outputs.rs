@@ -48,13 +48,14 @@ fn json_has_the_contracts_fields() {
     let object = json(&tiny(&run));
     let fields: Vec<&String> = object.as_object().unwrap().keys().collect();
     let expected =
-        ["backend", "device", "finish_reason", "generated_ids", "model", "prompt_ids", "stats", "step", "text"];
+        ["model", "backend", "device", "prompt_ids", "generated_ids", "text", "finish_reason", "stats", "step"];
     assert_eq!(fields, expected);
     assert_eq!(object["backend"], "cpu");
     assert_eq!(object["finish_reason"], "length");
     assert_eq!(object["generated_ids"].as_array().unwrap().len(), 16);
     let stats = object["stats"].as_object().unwrap();
     assert_eq!((&stats["generated_tokens"], &stats["context_size"]), (&16.into(), &256.into()));
+    assert_eq!(stats["cached_prompt_tokens"], 0);
     for field in ["prefill_seconds", "decode_tokens_per_second", "steady_tokens_per_second", "weights_bytes"] {
         assert!(stats[field].as_f64().unwrap() > 0.0, "{field}");
     }

@@ -57,6 +57,11 @@ impl Conversation {
         if bytes.len() as u64 > MOST_BYTES {
             return Err(Ending::failed(format!("{place}: {expected}, found more than {MOST_BYTES} bytes"), hint));
         }
+        // serde takes a list of the fields for an object with them.
+        let begins = bytes.trim_ascii_start().first();
+        if begins.is_some_and(|&byte| byte != b'{') {
+            return Err(Ending::failed(format!("{place}: {expected}, found no object"), hint));
+        }
         serde_json::from_slice(&bytes).map_err(|error| {
             // Field names of a file of any kind may be quoted in there.
             let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
@@ -95,7 +100,8 @@ mod tests {
     fn files_of_other_kinds_are_refused() {
         let bad = [
             ("", "EOF"),
-            ("[]", "invalid type"),
+            ("[]", "found no object"),
+            ("GGUF", "found no object"),
             ("{}", "missing field `messages`"),
             (r#"{"messages": [{"content": "x"}]}"#, "role"),
             (r#"{"messages": [{"role": 3}]}"#, "role"),
