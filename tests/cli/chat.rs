@@ -1,5 +1,6 @@
 //! `ffai chat` over a pipe: a line is a turn, and standard output carries the replies alone.
 
+use crate::thinking::thinker;
 use crate::{TINY, command, fails, ffai, real_model, scratch, text};
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -139,4 +140,49 @@ fn a_model_without_a_template_says_what_to_do() {
     assert!(ffai(&["chat", "--help"]).status.success());
     fails(&ffai(&["chat", "no/such/model.gguf"]), 1, &["no model at no/such/model.gguf"]);
     fails(&ffai(&["chat", "-m", "a", "b"]), 2, &["--model"]);
+}
+
+/// The template lies beside the file; it opens a thought where thinking is switched on.
+#[test]
+fn thinking_is_switched_hidden_and_kept_apart() {
+    let model = thinker("chat-thinking");
+    let template =
+        "{% for m in messages %}{{ m.role ~ ': ' ~ m.content ~ '\\n' }}{% endfor %}{{ '<think>' if enable_thinking }}";
+    std::fs::write(model.with_file_name("chat_template.jinja"), template).unwrap();
+    let saved = model.with_file_name("saved.json");
+    let lines = format!("hello\n/save {}\n", saved.display());
+    let run = |more: &[&str]| {
+        let output = chat(model.to_str().unwrap(), &[&["--backend", "cpu"], more].concat(), &lines);
+        let (stdout, stderr) = succeeds(&output);
+        let file: Value = serde_json::from_str(&std::fs::read_to_string(&saved).unwrap()).unwrap();
+        (stdout, stderr, file["messages"][1].clone())
+    };
+    let (off, _, message) = run(&["--thinking", "off"]);
+    assert_eq!(message, json!({"role": "assistant", "content": off.strip_suffix('\n').unwrap()}));
+    let (on, stderr, message) = run(&["--thinking", "on"]);
+    let thought = message["reasoning_content"].as_str().unwrap();
+    assert!(!thought.is_empty() && on.contains(thought), "{on:?} {message}");
+    assert_eq!(message["content"], "");
+    assert!(!stderr.contains("note:"), "{stderr}");
+    let (hidden, _, same) = run(&["--thinking", "on", "--hide-thinking"]);
+    assert_eq!((hidden.as_str(), same), ("\n", message));
+    std::fs::write(model.with_file_name("chat_template.jinja"), "{{ messages[0].content }}").unwrap();
+    let (_, stderr, _) = run(&["--thinking", "on"]);
+    assert!(stderr.contains("note: this model's template has no switch for thinking"), "{stderr}");
+}
+
+#[test]
+fn a_template_that_objects_is_quoted() {
+    let model = thinker("chat-objection");
+    let template =
+        "{% for m in messages if m.role == 'system' %}{{ raise_exception('No system, please.') }}{% endfor %}x";
+    let write = |template: &str| std::fs::write(model.with_file_name("chat_template.jinja"), template).unwrap();
+    let run = |more: &[&str]| chat(model.to_str().unwrap(), &[&["--backend", "cpu"], more].concat(), "hello\n");
+    write(template);
+    fails(&run(&["--system", "s"]), 1, &["the chat template refuses this conversation: No system, please.", "hint: "]);
+    succeeds(&run(&[]));
+    write("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}");
+    fails(&run(&[]), 1, &["the chat template was stopped: the steps that it takes went beyond all bounds", "hint: "]);
+    write("{% if %}");
+    fails(&run(&[]), 1, &["chat template, line 1: syntax error", "hint: "]);
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// A tiny model whose vocabulary has `<think>` and `</think>` as control tokens, in place of two that it had. It says token 269 by
 /// chance.
-fn thinker(name: &str) -> PathBuf {
+pub(crate) fn thinker(name: &str) -> PathBuf {
     let mut bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/llama/llama3.gguf")).unwrap();
     let mut rename = |from: &str, to: &str| {
         let written = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();

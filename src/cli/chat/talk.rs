@@ -169,8 +169,9 @@ impl Chat {
         });
         written?;
         let generation = generation?;
-        // A line for each reply, be it empty.
-        if generation.text.is_empty() || !output.line_ended() {
+        // A line for each reply, be there nothing to show of it.
+        let hidden = self.arguments.hide_thinking && generation.answer().is_empty();
+        if generation.text.is_empty() || hidden || !output.line_ended() {
             output.text("\n")?;
         }
         Ok(generation)
