@@ -11,7 +11,7 @@ use ffai::graph::Element;
 /// What runs a model, and how.
 #[derive(Args, Debug)]
 pub(crate) struct EngineArguments {
-    /// Most tokens of prompt and answer together; `auto` is the model's context, at most 32768
+    /// Most tokens of prompt and answer together; `auto` is the model's context, at most 32768 and what fits
     #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = values::context, allow_negative_numbers = true)]
     pub(crate) ctx: values::Context,
 

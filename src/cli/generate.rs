@@ -7,9 +7,12 @@ use super::interrupt;
 use super::output::Output;
 use super::thinking::ThinkingView;
 use super::{fetching, prompt, report};
-use ffai::generate::{Engine, Event, FinishReason, Generation, OpenOptions, Request, SamplingOptions, Session, open};
+use ffai::generate::{
+    AUTO_CONTEXT, Engine, Event, FinishReason, Generation, OpenOptions, Request, SamplingOptions, Session,
+    open_checkpoint, sampling_defaults,
+};
 use ffai::text::{Bos, EncodeOptions, Special, Tokenizer};
-use ffai::weights;
+use ffai::weights::{self, Checkpoint};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -19,23 +22,26 @@ pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
         return device::list(&mut Output::plain());
     }
     let (model, prompt) = arguments.plain()?;
-    // Options that no model could make right are told before one is looked for.
-    arguments.sampling.options()?;
+    // What is wrong with the command line shows before a model is looked for.
+    arguments.sampling.options(&SamplingOptions::default())?;
     let options = arguments.engine.options()?;
     let model = choose(model, options.memory_budget, arguments.quiet)?;
-    let sampling = arguments.sampling.of(&model.path)?;
-    let warm = (!arguments.engine.no_prewarm).then_some(sampling);
     let prompt = prompt::read(prompt, arguments.prompt_file.as_deref())?;
     let mut output = Output::new(arguments.json, arguments.quiet);
     interrupt::watch();
 
-    let (mut engine, tokenizer) = load(&model, &options, warm, &mut output)?;
+    let checkpoint = model.announced(&mut output)?;
+    let defaults = sampling_defaults(&checkpoint)?;
+    let sampling = arguments.sampling.options(&defaults.options())?;
+    let warm = (!arguments.engine.no_prewarm).then_some(sampling);
+    let (mut engine, tokenizer) = load(&checkpoint, &options, warm, &mut output)?;
     let ids = tokenizer.encode(&prompt, EncodeOptions { special: Special::Parse, bos: Bos::AsModel })?;
     let context = engine.context() as usize;
     if ids.len() >= context {
         return Err(ffai::Error::PromptTooLong { found: ids.len(), context }.into());
     }
     if arguments.verbose && !arguments.quiet {
+        output.note(&arguments.sampling.explained(&defaults))?;
         explain(&mut engine, &tokenizer, &ids, sampling, &mut output)?;
     }
     let request = Request {
@@ -77,6 +83,15 @@ pub(super) struct Chosen {
     why: &'static str,
 }
 
+impl Chosen {
+    /// Says what is loaded, and reads what describes it.
+    pub(super) fn announced(&self, output: &mut Output) -> Result<Checkpoint, Ending> {
+        let version = env!("CARGO_PKG_VERSION");
+        output.note(&format!("ffai {version} — loading {}…{}", self.path.display(), self.why))?;
+        Ok(Checkpoint::open(&self.path)?)
+    }
+}
+
 pub(super) fn choose(named: Option<String>, memory: Option<u64>, quiet: bool) -> Result<Chosen, Ending> {
     let locate = |model: &str| fetching::locate(model, memory, quiet);
     if let Some(model) = named {
@@ -107,16 +122,14 @@ pub(super) fn choose(named: Option<String>, memory: Option<u64>, quiet: bool) ->
 
 /// Opens the model; compiles what runs with `prewarm` need, so that the first token does not wait for compilers.
 pub(super) fn load(
-    model: &Chosen,
+    checkpoint: &Checkpoint,
     options: &OpenOptions,
     prewarm: Option<SamplingOptions>,
     output: &mut Output,
 ) -> Result<(Engine, Tokenizer), Ending> {
-    let version = env!("CARGO_PKG_VERSION");
-    output.note(&format!("ffai {version} — loading {}…{}", model.path.display(), model.why))?;
     let started = Instant::now();
     let bar = output.progress();
-    let opened = open(&model.path, options, &mut |done, total| {
+    let opened = open_checkpoint(checkpoint, options, &mut |done, total| {
         bar.set_length(total);
         bar.set_position(done);
     });
@@ -124,6 +137,10 @@ pub(super) fn load(
     let (mut engine, tokenizer) = opened?;
     if let Some(sampling) = prewarm {
         engine.prewarm(sampling.parts())?;
+    }
+    let (context, own) = (engine.context(), engine.model().config().context.min(AUTO_CONTEXT));
+    if options.context.is_none() && context < own {
+        output.note(&format!("context: {context} tokens; {own} do not fit the memory budget"))?;
     }
     output.aside(&report::device(&engine.device()));
     output.note(&format!("loaded in {:.2}s", started.elapsed().as_secs_f64()))?;

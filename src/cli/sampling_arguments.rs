@@ -3,28 +3,25 @@
 use super::ending::Ending;
 use super::values;
 use clap::Args;
-use ffai::generate::SamplingOptions;
-use ffai::model::family;
-use ffai::text::GenerationDefaults;
-use ffai::weights::Checkpoint;
-use std::path::Path;
+use ffai::generate::{SamplingDefaults, SamplingOptions, Sourced};
+use std::fmt::Display;
 
 /// How tokens are chosen.
 #[derive(Args, Debug)]
 pub(crate) struct SamplingArguments {
-    /// 0 takes the best token every time [default: the checkpoint's generation_config.json, else its family's]
+    /// 0 takes the best token every time [default: as the model's authors say, else 0.6]
     #[arg(long, value_name = "X", value_parser = values::number, allow_negative_numbers = true, help_heading = "Sampling")]
     pub(crate) temperature: Option<f32>,
-    /// Keep the N best tokens; 0 is off [default: the checkpoint's, else its family's]
+    /// Keep the N best tokens; 0 is off [default: as the model's authors say, else 0]
     #[arg(long, value_name = "N", value_parser = values::count::<u32>, allow_negative_numbers = true, help_heading = "Sampling")]
     pub(crate) top_k: Option<u32>,
-    /// Keep the best tokens until their probability reaches X; 1 is off [default: the checkpoint's, else its family's]
+    /// Keep the best tokens until their probability reaches X; 1 is off [default: as the model's authors say, else 1]
     #[arg(long, value_name = "X", value_parser = values::number, allow_negative_numbers = true, help_heading = "Sampling")]
     pub(crate) top_p: Option<f32>,
-    /// Keep tokens at least X times as probable as the best; 0 is off [default: 0]
+    /// Keep tokens at least X times as probable as the best; 0 is off [default: as the model's authors say, else 0]
     #[arg(long, value_name = "X", value_parser = values::number, allow_negative_numbers = true, help_heading = "Sampling")]
     pub(crate) min_p: Option<f32>,
-    /// Divide scores of tokens seen before; 1 is off [default: 1]
+    /// Divide scores of tokens seen before; 1 is off [default: as the model's authors say, else 1]
     #[arg(long, value_name = "X", value_parser = values::number, allow_negative_numbers = true, help_heading = "Sampling")]
     pub(crate) repetition_penalty: Option<f32>,
     /// Lower the scores of tokens generated before; 0 is off [default: 0]
@@ -42,21 +39,8 @@ pub(crate) struct SamplingArguments {
 }
 
 impl SamplingArguments {
-    /// How tokens of `model` are chosen: by the options, else as its checkpoint says, else as its family is.
-    pub(crate) fn of(&self, model: &Path) -> Result<SamplingOptions, Ending> {
-        let family = family(&Checkpoint::open(model).map_err(ffai::Error::from)?)?.sampling;
-        let (temperature, top_p, top_k) = (family.temperature, family.top_p, family.top_k);
-        let otherwise = SamplingOptions { temperature, top_p, top_k, ..SamplingOptions::default() };
-        let defaults = GenerationDefaults::of_checkpoint(model).map_err(ffai::Error::from)?;
-        self.over(otherwise.with_defaults(&defaults))
-    }
-
-    /// How tokens are chosen where the model has no say; refuses values outside their ranges.
-    pub(crate) fn options(&self) -> Result<SamplingOptions, Ending> {
-        self.over(SamplingOptions::default())
-    }
-
-    fn over(&self, otherwise: SamplingOptions) -> Result<SamplingOptions, Ending> {
+    /// How tokens are chosen where nothing that was given here says otherwise; refuses values outside their ranges.
+    pub(crate) fn options(&self, otherwise: &SamplingOptions) -> Result<SamplingOptions, Ending> {
         let options = SamplingOptions {
             repetition_penalty: self.repetition_penalty.unwrap_or(otherwise.repetition_penalty),
             presence_penalty: self.presence_penalty.unwrap_or(otherwise.presence_penalty),
@@ -69,5 +53,22 @@ impl SamplingArguments {
         };
         options.check()?;
         Ok(options)
+    }
+    /// Each value that tells how tokens are chosen, and who says so.
+    pub(crate) fn explained(&self, defaults: &SamplingDefaults) -> String {
+        fn part<T: Display>(name: &str, given: Option<T>, default: &Sourced<T>) -> String {
+            match given {
+                Some(value) => format!("{name} {value} (the command line)"),
+                None => format!("{name} {} ({})", default.value, default.source),
+            }
+        }
+        let parts = [
+            part("temperature", self.temperature, &defaults.temperature),
+            part("top-k", self.top_k, &defaults.top_k),
+            part("top-p", self.top_p, &defaults.top_p),
+            part("min-p", self.min_p, &defaults.min_p),
+            part("repetition penalty", self.repetition_penalty, &defaults.repetition_penalty),
+        ];
+        format!("sampling: {}", parts.join(", "))
     }
 }

@@ -15,7 +15,7 @@ use serde::Serialize;
 use std::sync::Arc;
 
 /// The longest context that is taken without being asked for.
-const AUTO_CONTEXT: u32 = 32_768;
+pub const AUTO_CONTEXT: u32 = 32_768;
 
 /// The longest context at all: positions are single-precision factors of rotary angles, exact up to here.
 const MOST_CONTEXT: u32 = 1 << 24;
@@ -138,7 +138,9 @@ impl RehearsedModel {
             Ok(Fit { needs, used, budget, .. }) => {
                 Shortage::Memory { needs, used, budget: budget.unwrap_or_else(|| panic!("without a budget all fits")) }
             }
-            Err(Error::Device(ExecuteError::TooLarge { needed, limit, device, .. })) => {
+            Err(Error::Device(ExecuteError::TooLarge { limit, device, .. })) => {
+                let pages = u64::from(context.div_ceil(PAGE));
+                let needed = pages * u64::from(PAGE) * self.model.config().heads.key_bytes(self.kv);
                 Shortage::Buffer { needed, limit, device }
             }
             Err(error) => return error,

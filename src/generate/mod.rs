@@ -11,8 +11,8 @@ mod step_buffers;
 mod text_stream;
 
 pub use engine::{CHUNK, Engine, EngineOptions, Step};
-pub use fit::{Fit, RehearsedModel};
-pub use open::{Backend, OpenOptions, executor, load, open, tokenizer};
+pub use fit::{AUTO_CONTEXT, Fit, RehearsedModel};
+pub use open::{Backend, OpenOptions, executor, load, open, open_checkpoint, tokenizer};
 pub use request::{Event, FinishReason, Generation, Request, SamplingOptions, StepCounters};
 pub use sampling_defaults::{SamplingDefaults, Source, Sourced, sampling_defaults};
 pub use session::Session;

@@ -63,18 +63,26 @@ pub fn open(
     options: &OpenOptions,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(Engine, Tokenizer), Error> {
-    let checkpoint = Checkpoint::open(path)?;
-    let config = model::family(&checkpoint)?.config(&checkpoint)?;
-    let tokenizer = tokenizer(&checkpoint)?;
+    open_checkpoint(&Checkpoint::open(path)?, options, progress)
+}
+
+/// As [`open()`], of a checkpoint that is open already.
+pub fn open_checkpoint(
+    checkpoint: &Checkpoint,
+    options: &OpenOptions,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(Engine, Tokenizer), Error> {
+    let config = model::family(checkpoint)?.config(checkpoint)?;
+    let tokenizer = tokenizer(checkpoint)?;
     if tokenizer.vocab_size() as u64 > u64::from(config.vocab) {
         let what = format!(
             "expected the embedding to have a row for each of the vocabulary's {} tokens, found {}",
             tokenizer.vocab_size(),
             config.vocab
         );
-        return Err(weights::Error::Model { file: path.to_owned(), what }.into());
+        return Err(weights::Error::Model { file: checkpoint.path().to_owned(), what }.into());
     }
-    Ok((load(&checkpoint, options, progress)?, tokenizer))
+    Ok((load(checkpoint, options, progress)?, tokenizer))
 }
 
 /// Brings the weights of a checkpoint onto a device. `progress` is told bytes done and bytes in all.

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::kernels::sampling::{Sampling, Settings};
 use crate::measure::GenerationStats;
-use crate::text::{GenerationDefaults, Segment};
+use crate::text::Segment;
 use serde::Serialize;
 
 /// How tokens are chosen, in the order the options apply.
@@ -46,22 +46,6 @@ impl SamplingOptions {
     /// The best token every time.
     pub fn greedy() -> Self {
         Self { temperature: 0.0, ..Self::default() }
-    }
-
-    /// What a checkpoint's authors sample with; these options where they say nothing.
-    pub fn with_defaults(self, defaults: &GenerationDefaults) -> Self {
-        let temperature = match defaults.do_sample {
-            Some(false) => Some(0.0),
-            _ => defaults.temperature,
-        };
-        Self {
-            repetition_penalty: defaults.repetition_penalty.unwrap_or(self.repetition_penalty),
-            temperature: temperature.unwrap_or(self.temperature),
-            top_k: defaults.top_k.unwrap_or(self.top_k),
-            top_p: defaults.top_p.unwrap_or(self.top_p),
-            min_p: defaults.min_p.unwrap_or(self.min_p),
-            ..self
-        }
     }
 
     /// Refuses values outside their ranges.
@@ -222,27 +206,5 @@ impl Generation {
     /// All that was answered.
     pub fn answer(&self) -> String {
         self.segments.iter().filter(|segment| matches!(segment, Segment::Answer(_))).map(Segment::text).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_checkpoint_changes_only_what_it_speaks_of() {
-        let own = SamplingOptions { seed: 7, presence_penalty: 0.5, top_k: 9, ..SamplingOptions::default() };
-        assert_eq!(own.with_defaults(&GenerationDefaults::default()), own);
-        let defaults = GenerationDefaults { top_p: Some(0.95), min_p: Some(0.1), ..GenerationDefaults::default() };
-        assert_eq!(own.with_defaults(&defaults), SamplingOptions { top_p: 0.95, min_p: 0.1, ..own });
-    }
-
-    #[test]
-    fn a_checkpoint_that_does_not_sample_takes_the_best_token() {
-        let defaults = GenerationDefaults { temperature: Some(0.9), ..GenerationDefaults::default() };
-        let sampled = SamplingOptions::default().with_defaults(&defaults);
-        assert_eq!(sampled.temperature, 0.9);
-        let defaults = GenerationDefaults { do_sample: Some(false), ..defaults };
-        assert_eq!(SamplingOptions::default().with_defaults(&defaults).temperature, 0.0);
     }
 }

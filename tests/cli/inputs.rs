@@ -64,7 +64,7 @@ fn the_prompt_comes_from_where_it_is() {
 fn a_model_beyond_the_budget_is_refused_with_the_sum() {
     let Some(model) = real_model() else { return };
     let run = ["-m", &model, "-p", "hi", "--backend", "cpu"];
-    let refused = ["92.1 MiB", "in use", "the budget is 10.0 MiB", "hint: "];
+    let refused = ["92.1 MiB of weights", "with --ctx 32", "the budget is 10.0 MiB", "hint: use a smaller"];
     fails(&ffai(&[run.as_slice(), &["--memory-budget", "10MiB"]].concat()), 1, &refused);
     fails(&command(&run).env("FFAI_MEMORY_BUDGET", "10MiB").output().unwrap(), 1, &refused);
 }

@@ -14,9 +14,9 @@ use super::generate::{Chosen, choose, load};
 use super::output::Output;
 use super::{interrupt, report};
 use conversation::Conversation;
-use ffai::generate::{OpenOptions, SamplingOptions, Session};
+use ffai::generate::{Engine, OpenOptions, SamplingOptions, Session, sampling_defaults};
 use ffai::measure::GenerationStats;
-use ffai::text::ChatTemplate;
+use ffai::text::{ChatTemplate, Tokenizer};
 use lines::Lines;
 use talk::{Model, Next};
 
@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: ChatArguments) -> Result<(), Ending> {
         return device::list(&mut Output::plain());
     }
     // Options that no model could make right are told before one is looked for.
-    let sampling = arguments.sampling.options()?;
+    let sampling = arguments.sampling.options(&SamplingOptions::default())?;
     let options = arguments.engine.options()?;
     let system = arguments.system()?;
     let mut chosen = choose(arguments.model(), options.memory_budget, arguments.quiet)?;
@@ -74,9 +74,7 @@ enum Failed {
 impl Chat {
     /// Opens a model and talks to it until there is to be no more, or another.
     fn talk_to(&mut self, chosen: &Chosen) -> Result<Next, Failed> {
-        self.sampling = self.arguments.sampling.of(&chosen.path).map_err(Failed::Opening)?;
-        let warm = (!self.arguments.engine.no_prewarm).then_some(self.sampling);
-        let (mut engine, tokenizer) = load(chosen, &self.options, warm, &mut self.output).map_err(Failed::Opening)?;
+        let (mut engine, tokenizer) = self.open(chosen).map_err(Failed::Opening)?;
         let name = chosen.path.display().to_string();
         let template = ChatTemplate::find(&chosen.path, &tokenizer).map_err(|error| Failed::Opening(error.into()))?;
         let Some(template) = template else {
@@ -94,6 +92,13 @@ impl Chat {
         };
         let mut model = Model { session, tokenizer: &tokenizer, template };
         self.talk(&mut model).map_err(Failed::Talking)
+    }
+
+    fn open(&mut self, chosen: &Chosen) -> Result<(Engine, Tokenizer), Ending> {
+        let checkpoint = chosen.announced(&mut self.output)?;
+        self.sampling = self.arguments.sampling.options(&sampling_defaults(&checkpoint)?.options())?;
+        let warm = (!self.arguments.engine.no_prewarm).then_some(self.sampling);
+        load(&checkpoint, &self.options, warm, &mut self.output)
     }
 
     fn stats(&self) -> String {

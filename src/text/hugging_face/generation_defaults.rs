@@ -29,21 +29,6 @@ pub struct GenerationDefaults {
 impl GenerationDefaults {
     pub(super) const FILE: &str = "generation_config.json";
 
-    /// Reads what is said of the checkpoint at `path`, a folder or a file in it. A GGUF file stands alone: what lies
-    /// beside it may belong to another.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`GenerationDefaults::from_folder`].
-    pub fn of_checkpoint(path: &Path) -> Result<Self, Error> {
-        let in_folder = path.extension().is_some_and(|extension| extension == "safetensors" || extension == "json");
-        match path.parent() {
-            _ if path.is_dir() => Self::from_folder(path),
-            Some(folder) if in_folder => Self::from_folder(folder),
-            _ => Ok(Self::default()),
-        }
-    }
-
     /// Reads the file in `folder`; without one, nothing is said.
     ///
     /// # Errors
