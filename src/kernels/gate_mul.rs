@@ -23,6 +23,14 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// Its name: `silu` or `gelu_tanh`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Silu => "silu",
+            Self::Gelu => "gelu_tanh",
+        }
+    }
+
     /// Its value at `v`.
     pub(super) fn of(self, v: f64) -> f64 {
         match self {

@@ -1,10 +1,11 @@
 //! The decoder that families of dense transformers share: attention and a gated feed-forward block per layer, RMS norms, rotary
 //! positions. A family says what differs.
 
-use super::{Model, ModelConfig};
+use super::rope::{LoadedRope, Rope};
+use super::{Description, LayerDescription, Model, ModelConfig};
 use crate::Error;
 use crate::cache::Cache;
-use crate::graph::{Matrix, Recorder, Slice, Tensor};
+use crate::graph::{Matrix, Recorder, Tensor};
 use crate::kernels::embed::embed;
 use crate::kernels::gate_mul::Activation;
 use crate::kernels::gather_rows::gather_rows;
@@ -53,8 +54,8 @@ pub(super) enum Biases {
 pub(super) struct LayerKind {
     /// Scale, cap and window of attention's scores.
     pub(super) scores: Scores,
-    /// Radians per position of each pair.
-    pub(super) frequencies: Slice,
+    /// Rotary positions.
+    pub(super) rope: LoadedRope,
 }
 
 pub(super) struct Decoder {
@@ -64,12 +65,14 @@ pub(super) struct Decoder {
     layers: Vec<Layer>,
     norm: Norm,
     head: Matrix,
+    tied: bool,
     logit_cap: Option<f32>,
     weight_bytes: u64,
 }
 
 struct Layer {
     attention: Attention,
+    rope: Rope,
     mlp: Mlp,
 }
 
@@ -88,14 +91,11 @@ impl Decoder {
             layers.push(layer(loader, &config, variant, index, kind)?);
         }
         let norm = norm(loader, &config, variant, "output_norm.weight")?;
-        let head = if repeats_embedding(loader, variant, hidden)? {
-            embedding.clone()
-        } else {
-            loader.matrix(&[("output.weight", config.vocab)], hidden)?
-        };
+        let tied = repeats_embedding(loader, variant, hidden)?;
+        let head = if tied { embedding.clone() } else { loader.matrix(&[("output.weight", config.vocab)], hidden)? };
         let (embedding_scale, logit_cap) = (variant.embedding_scale, variant.logit_cap);
         let weight_bytes = loader.resident();
-        Ok(Box::new(Self { config, embedding, embedding_scale, layers, norm, head, logit_cap, weight_bytes }))
+        Ok(Box::new(Self { config, embedding, embedding_scale, layers, norm, head, tied, logit_cap, weight_bytes }))
     }
 }
 
@@ -137,7 +137,7 @@ fn layer(
         output: loader.matrix(&[(&name("attn_output"), hidden)], heads.query_cols())?,
         post: attention_post,
         heads,
-        rotary: Rotary { frequencies: kind.frequencies, interleaved: variant.interleaved },
+        rotary: Rotary { frequencies: kind.rope.frequencies, interleaved: variant.interleaved },
         scores: kind.scores,
     };
     let mlp = Mlp {
@@ -147,7 +147,7 @@ fn layer(
         down: loader.matrix(&[(&name("ffn_down"), hidden)], config.ffn)?,
         post: mlp_post,
     };
-    Ok(Layer { attention, mlp })
+    Ok(Layer { attention, rope: kind.rope.rope, mlp })
 }
 
 /// Biases and norms of heads, each stacked in the order of `qkv`.
@@ -216,5 +216,25 @@ impl Model for Decoder {
 
     fn weight_bytes(&self) -> u64 {
         self.weight_bytes
+    }
+
+    fn describe(&self) -> Description {
+        let layer = |layer: &Layer| LayerDescription {
+            window: layer.attention.scores.window,
+            score_scale: layer.attention.scores.scale,
+            score_cap: layer.attention.scores.cap,
+            rope: layer.rope,
+        };
+        let any = |has: fn(&Attention) -> bool| self.layers.iter().any(|layer| has(&layer.attention));
+        Description {
+            activation: self.layers.first().map_or("", |layer| layer.mlp.activation.name()),
+            embedding_scale: self.embedding_scale,
+            tied_head: self.tied,
+            biases: any(|attention| attention.prelude.bias.is_some()),
+            head_norms: any(|attention| attention.prelude.norm.is_some()),
+            post_norms: any(|attention| attention.post.is_some()),
+            logit_cap: self.logit_cap,
+            layers: self.layers.iter().map(layer).collect(),
+        }
     }
 }

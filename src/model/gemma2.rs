@@ -65,10 +65,9 @@ fn load(loader: &mut Loader<'_>, config: ModelConfig) -> Result<Box<dyn Model>, 
         cap: cap(checkpoint, &s, "attn_logit_softcapping")?.or(old(SCORE_CAP)),
         window: None,
     };
-    let frequencies = Rope::of(checkpoint, &s, 1e4)?.frequencies(config.rotary, None);
-    let frequencies = loader.upload_vector("rotary frequencies", &frequencies)?;
+    let rope = Rope::of(checkpoint, &s, 1e4)?.load(loader, "rotary frequencies", config.rotary, None)?;
     let kinds: Vec<LayerKind> =
-        windows.into_iter().map(|window| LayerKind { scores: Scores { window, ..scores }, frequencies }).collect();
+        windows.into_iter().map(|window| LayerKind { scores: Scores { window, ..scores }, rope }).collect();
     Decoder::load(loader, config, &variant, &kinds)
 }
 

@@ -47,16 +47,16 @@ fn load(loader: &mut Loader<'_>, config: ModelConfig) -> Result<Box<dyn Model>, 
     }
     let logit_cap = cap(checkpoint, &s, "final_logit_softcapping")?;
     let variant = Variant { head_norms: true, logit_cap, ..gemma(loader, &config, &s)? };
-    let [global, local] = ropes(checkpoint, &s)?.map(|rope| rope.frequencies(config.rotary, None));
-    let global = loader.upload_vector("rotary frequencies", &global)?;
-    let local = loader.upload_vector("local rotary frequencies", &local)?;
+    let [global, local] = ropes(checkpoint, &s)?;
+    let global = global.load(loader, "rotary frequencies", config.rotary, None)?;
+    let local = local.load(loader, "local rotary frequencies", config.rotary, None)?;
     let scale = score_scale(checkpoint, &config, &s, LAYERS_27B)?;
     let (window, pattern) = (window(checkpoint, &s)?, pattern(checkpoint, &s)?);
     // Converters leave the window out of a GGUF file where no layer slides.
     let slides = |layer: u32| (s.is_json() || window.is_some()) && !(layer + 1).is_multiple_of(pattern);
     let kind = |window: Option<u32>| LayerKind {
         scores: Scores { scale, cap: None, window },
-        frequencies: if window.is_some() { local } else { global },
+        rope: if window.is_some() { local } else { global },
     };
     let windows = windows(checkpoint, &s, config.layers, window, slides)?;
     let kinds: Vec<LayerKind> = windows.into_iter().map(kind).collect();

@@ -30,14 +30,13 @@ fn load(loader: &mut Loader<'_>, config: ModelConfig) -> Result<Box<dyn Model>, 
     let variant = Variant { interleaved, ..plain(loader, &s)? };
     let rope = Rope::of(loader.checkpoint(), &s, 1e4)?;
     let factors = stored_factors(loader, &config)?;
-    let frequencies = rope.frequencies(config.rotary, factors.as_deref());
-    let frequencies = loader.upload_vector("rotary frequencies", &frequencies)?;
+    let rope = rope.load(loader, "rotary frequencies", config.rotary, factors.as_deref())?;
     // The family itself has no window: transformers passes over one that a config.json names.
     let window = if s.is_json() { None } else { window(loader.checkpoint(), &s)? };
     let windows = windows(loader.checkpoint(), &s, config.layers, window, |_| window.is_some())?;
     let scores = plain_scores(loader.checkpoint(), &config, &s)?;
     let kinds: Vec<LayerKind> =
-        windows.into_iter().map(|window| LayerKind { scores: Scores { window, ..scores }, frequencies }).collect();
+        windows.into_iter().map(|window| LayerKind { scores: Scores { window, ..scores }, rope }).collect();
     Decoder::load(loader, config, &variant, &kinds)
 }
 

@@ -31,8 +31,7 @@ pub(super) static FAMILY: Family = Family {
 fn load(loader: &mut Loader<'_>, config: ModelConfig) -> Result<Box<dyn Model>, Error> {
     let s = config.settings(loader.checkpoint())?;
     let variant = plain(loader, &s)?;
-    let frequencies = Rope::of(loader.checkpoint(), &s, 1e4)?.frequencies(config.rotary, None);
-    let frequencies = loader.upload_vector("rotary frequencies", &frequencies)?;
+    let rope = Rope::of(loader.checkpoint(), &s, 1e4)?.load(loader, "rotary frequencies", config.rotary, None)?;
     let window = window(loader.checkpoint(), &s)?;
     let windows = windows(loader.checkpoint(), &s, config.layers, window, |_| window.is_some())?;
     if windows.iter().any(|&layer| layer != window) {
@@ -40,6 +39,6 @@ fn load(loader: &mut Loader<'_>, config: ModelConfig) -> Result<Box<dyn Model>, 
         return Err(refused(loader.checkpoint(), "a window in some layers only (`layer_types`)".to_owned()));
     }
     let scores = Scores { window, ..plain_scores(loader.checkpoint(), &config, &s)? };
-    let kinds = vec![LayerKind { scores, frequencies }; config.layers as usize];
+    let kinds = vec![LayerKind { scores, rope }; config.layers as usize];
     Decoder::load(loader, config, &variant, &kinds)
 }

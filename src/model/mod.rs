@@ -2,10 +2,13 @@
 
 mod config;
 mod decoder;
+mod description;
 mod rope;
 mod window;
 
 pub use config::ModelConfig;
+pub use description::{Description, LayerDescription};
+pub use rope::{Rope, Scaling};
 
 use crate::Error;
 use crate::cache::Cache;
@@ -23,6 +26,9 @@ pub trait Model {
 
     /// Bytes of weights on the device.
     fn weight_bytes(&self) -> u64;
+
+    /// What it computes.
+    fn describe(&self) -> Description;
 }
 
 /// A family of models: by what names checkpoints call it, and how it is loaded.

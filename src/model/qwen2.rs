@@ -42,15 +42,14 @@ impl Decoder {
         variant: &Variant,
     ) -> Result<Box<dyn Model>, Error> {
         let s = config.settings(loader.checkpoint())?;
-        let frequencies = Rope::of(loader.checkpoint(), &s, 1e4)?.frequencies(config.rotary, None);
-        let frequencies = loader.upload_vector("rotary frequencies", &frequencies)?;
+        let rope = Rope::of(loader.checkpoint(), &s, 1e4)?.load(loader, "rotary frequencies", config.rotary, None)?;
         let window = used_window(loader.checkpoint(), &config, &s)?;
         let first = s.opt_u32("max_window_layers")?.unwrap_or(28);
         let slides = |layer| window.is_some() && layer >= first;
         let windows = windows(loader.checkpoint(), &s, config.layers, window, slides)?;
         let scores = plain_scores(loader.checkpoint(), &config, &s)?;
         let kinds: Vec<LayerKind> =
-            windows.into_iter().map(|window| LayerKind { scores: Scores { window, ..scores }, frequencies }).collect();
+            windows.into_iter().map(|window| LayerKind { scores: Scores { window, ..scores }, rope }).collect();
         Self::load(loader, config, variant, &kinds)
     }
 }

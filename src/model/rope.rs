@@ -2,28 +2,51 @@
 
 use super::config::{ModelConfig, PARTIAL, inconsistent, named, refused};
 use crate::Error;
+use crate::graph::Slice;
 use crate::weights::{self, Checkpoint, Loader, Settings};
+use serde::Serialize;
 
 /// How far positions turn a pair, and what stretches it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Rope {
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Rope {
     /// Base of the frequencies.
-    pub(super) base: f32,
-    pub(super) scaling: Scaling,
+    pub base: f32,
+    /// What stretches them.
+    pub scaling: Scaling,
+    /// The file has a factor for each pair, which stretches too.
+    pub stored_factors: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Scaling {
+/// What stretches rotary positions.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Scaling {
+    /// Nothing.
     None,
-    /// All positions divided by the factor.
-    Linear(f32),
-    /// Llama 3.1: slow frequencies divided by the factor, fast ones kept, those between blended.
-    Llama3 {
+    /// All positions are divided by the factor.
+    Linear {
+        /// The factor.
         factor: f32,
+    },
+    /// Llama 3.1: slow frequencies are divided by the factor, fast ones kept, those between blended.
+    Llama3 {
+        /// The factor.
+        factor: f32,
+        /// Pairs that turn fewer times than this within the original context are slow.
         low: f32,
+        /// Those that turn more often than this are fast.
         high: f32,
+        /// Tokens that the model was trained with at first.
         original: f32,
     },
+}
+
+/// Rotary positions as the device has them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LoadedRope {
+    pub(super) rope: Rope,
+    /// Radians per position of each pair.
+    pub(super) frequencies: Slice,
 }
 
 impl Rope {
@@ -46,13 +69,13 @@ impl Rope {
         let rope = Self::in_tables(checkpoint, s, base, &["rope.scaling"])?;
         // What old converters called it.
         let old = s.opt_f32("rope.scale_linear")?.filter(|_| rope.scaling == Scaling::None);
-        let rope = Self { scaling: old.map_or(rope.scaling, Scaling::Linear), ..rope };
+        let rope = Self { scaling: old.map_or(rope.scaling, |factor| Scaling::Linear { factor }), ..rope };
         rope.check(checkpoint, s)
     }
 
     /// Rotary positions of a base, not stretched.
     pub(super) fn plain(checkpoint: &Checkpoint, s: &Settings<'_>, base: f32) -> Result<Self, Error> {
-        Self { base, scaling: Scaling::None }.check(checkpoint, s)
+        Self { base, scaling: Scaling::None, stored_factors: false }.check(checkpoint, s)
     }
 
     /// What one or the other of several tables of a checkpoint says, which must agree where there are several.
@@ -80,7 +103,8 @@ impl Rope {
                 ));
             }
         }
-        Self { base, scaling: found.map_or(Scaling::None, |(_, scaling)| scaling) }.check(checkpoint, s)
+        let scaling = found.map_or(Scaling::None, |(_, scaling)| scaling);
+        Self { base, scaling, stored_factors: false }.check(checkpoint, s)
     }
 
     fn check(self, checkpoint: &Checkpoint, s: &Settings<'_>) -> Result<Self, Error> {
@@ -93,7 +117,7 @@ impl Rope {
         }
         let factors: &[f32] = match &self.scaling {
             Scaling::None => &[],
-            Scaling::Linear(factor) => &[*factor],
+            Scaling::Linear { factor } => &[*factor],
             Scaling::Llama3 { factor, low, high, original } => &[*factor, *low, *high, *original],
         };
         if let Some(factor) = factors.iter().find(|factor| !(1e-3..=1e9).contains(*factor)) {
@@ -109,13 +133,25 @@ impl Rope {
         }
     }
 
+    /// Brings the frequencies of `rotary` elements onto the device. `name` tells them from others.
+    pub(super) fn load(
+        self,
+        loader: &mut Loader<'_>,
+        name: &str,
+        rotary: u32,
+        factors: Option<&[f32]>,
+    ) -> Result<LoadedRope, Error> {
+        let frequencies = loader.upload_vector(name, &self.frequencies(rotary, factors))?;
+        Ok(LoadedRope { rope: Self { stored_factors: factors.is_some(), ..self }, frequencies })
+    }
+
     /// Radians per position of each pair: base^(-2i / n), divided by `factors` where the file has some, stretched.
     ///
     /// Each step is rounded as HF transformers rounds it in single precision, so that angles far out agree.
-    pub(super) fn frequencies(&self, rotary: u32, factors: Option<&[f32]>) -> Vec<f32> {
+    fn frequencies(&self, rotary: u32, factors: Option<&[f32]>) -> Vec<f32> {
         let stretch = |frequency: f32| match self.scaling {
             Scaling::None => frequency,
-            Scaling::Linear(factor) => frequency / factor,
+            Scaling::Linear { factor } => frequency / factor,
             Scaling::Llama3 { factor, low, high, original } => {
                 let length = 2.0 * std::f32::consts::PI / frequency;
                 if length > original / low {
@@ -153,10 +189,10 @@ impl Scaling {
         Ok(match kind {
             None if factor.is_none() => Self::None,
             None if s.is_json() => return Err(missing(checkpoint, format!("{table}.rope_type"))),
-            None => Self::Linear(needed("factor")?),
+            None => Self::Linear { factor: needed("factor")? },
             Some("none" | "default") => Self::None,
-            Some("linear") if s.is_json() => Self::Linear(needed("factor")?),
-            Some("linear") => Self::Linear(factor.unwrap_or(1.0)),
+            Some("linear") if s.is_json() => Self::Linear { factor: needed("factor")? },
+            Some("linear") => Self::Linear { factor: factor.unwrap_or(1.0) },
             Some("llama3") => Self::Llama3 {
                 factor: needed("factor")?,
                 low: needed("low_freq_factor")?,
