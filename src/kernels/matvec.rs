@@ -40,7 +40,7 @@ pub(super) static KERNEL: Kernel = Kernel {
 pub fn matvec(r: &mut Recorder, w: &Matrix, x: Tensor, around: Around) -> Tensor {
     assert!(x.rows <= MAX_WIDTH, "matvec takes at most {MAX_WIDTH} columns, not {}", x.rows);
     assert_eq!(x.cols, w.cols, "matvec: x has {} columns, the matrix {}", x.cols, w.cols);
-    assert!(!around.gate.is_some() || w.blocks.len() == 1, "matvec: gate and up must share a block");
+    assert!(around.gate.is_none() || w.blocks.len() == 1, "matvec: gate and up must share a block");
     let rows = if around.gate.is_some() { w.rows() / 2 } else { w.rows() };
     if let Some(residual) = around.residual {
         assert_eq!((residual.rows, residual.cols), (x.rows, rows), "matvec: shape of the residual");
@@ -175,7 +175,7 @@ fn case(cases: &mut Cases, format: &'static Format, rows: u32, cols: u32, width:
     let cols = cols.next_multiple_of(format.granule() as u32);
     let label = format!("{} {rows}x{cols} width {width} {}", format.name, ["plain", "norm", "gated", "norm+residual"][mode]);
     cases.case(label, |c| {
-        let activation = if rows % 2 == 0 { Activation::Gelu } else { Activation::Silu };
+        let activation = if rows.is_multiple_of(2) { Activation::Gelu } else { Activation::Silu };
         let gate = (mode == 2).then_some(activation);
         let w = c.matrix(&[(format, if gate.is_some() { 2 * rows } else { rows })], cols);
         // Gates stay where a sigmoid bends: far out its value is all rounding.

@@ -49,8 +49,10 @@ pub struct Family {
     names: &'static [Translation],
     /// What the family's Python assumes where a `config.json` is silent, by GGUF's key.
     defaults: &'static [(&'static str, f64)],
-    load: fn(&mut Loader<'_>, ModelConfig) -> Result<Box<dyn Model>, Error>,
+    load: Load,
 }
+
+type Load = fn(&mut Loader<'_>, ModelConfig) -> Result<Box<dyn Model>, Error>;
 
 /// Sampling that a family is made for.
 #[derive(Clone, Copy, Debug, PartialEq)]
