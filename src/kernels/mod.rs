@@ -9,8 +9,8 @@ macro_rules! catalogue {
     };
 }
 catalogue! {
-    attend_decode, attend_prefill, attend_reduce, embed, gate_mul, gather_rows, matmul, matvec, rms_norm, rope_store,
-    sample_best, sample_draw, sample_histogram, sample_mass, sample_narrow, sample_scan, softcap,
+    attend_decode, attend_prefill, attend_reduce, embed, gate_mul, gather_rows, matmul, matvec, quantize, rms_norm,
+    rope_store, sample_best, sample_draw, sample_histogram, sample_mass, sample_narrow, sample_scan, softcap,
 }
 
 pub mod paged;
