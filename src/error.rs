@@ -5,7 +5,7 @@ mod misfit;
 pub use misfit::{Misfit, Shortage, Smaller};
 
 use crate::graph::ExecuteError;
-use crate::{text, weights};
+use crate::{convert, text, weights};
 use std::path::PathBuf;
 
 /// What went wrong in the world outside: a file, the device, what the user asked for.
@@ -26,6 +26,9 @@ pub enum Error {
         /// What is wrong.
         source: text::Error,
     },
+    /// A checkpoint could not be converted.
+    #[error(transparent)]
+    Convert(#[from] convert::Error),
     /// The device could not do what was asked.
     #[error(transparent)]
     Device(#[from] ExecuteError),
@@ -100,6 +103,7 @@ impl Error {
         match self {
             Self::Weights(error) => error.hint(),
             Self::Text(error) | Self::Vocabulary { source: error, .. } => error.hint(),
+            Self::Convert(error) => error.hint(),
             Self::Device(error) => error.hint(),
             Self::Misfit(misfit) => Some(misfit.hint()),
             Self::EmptyPrompt => Some("give a prompt with --prompt, --prompt-file or on standard input".to_owned()),

@@ -34,6 +34,7 @@
 //! - [`text`] turns text into token ids, and ids back into text that never splits a character and never leaks a stop string.
 //! - [`weights`] reads checkpoints: GGUF files, the formats their weights are stored in, and the loader that repacks them for
 //!   the device.
+//! - [`convert`] turns checkpoints into others: quantized, and as MLX reads them.
 //! - [`model`] holds one file per family: which tensors it has, and in which order its blocks run.
 //! - [`layers`] are the blocks that families share. They call op functions and know no device.
 //! - [`cache`] gives every sequence pages for its keys and values, and takes tokens back.
@@ -60,6 +61,7 @@
 //! to touch; `docs/decisions/` records what was decided against a live alternative.
 
 pub mod cache;
+pub mod convert;
 pub mod cpu;
 mod error;
 pub mod generate;

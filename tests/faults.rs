@@ -181,7 +181,12 @@ const FAULTS: &[(&str, &str, &str, &str)] = &[
     ("quantize", "bias where there are no steps", "if steps != 0.0 {", "if true {"),
     ("quantize", "half of the group unseen", "i < VECTORS; i++", "i < VECTORS / 2u; i++"),
     ("quantize", "truncated instead of rounded", "clamp(round(", "clamp(floor("),
-    ("quantize", "not clamped", "clamp(round(quotient(w - bias, scale)), 0.0, LARGEST)", "round(quotient(w - bias, scale))"),
+    (
+        "quantize",
+        "not clamped",
+        "clamp(round(quotient(w - bias, scale)), 0.0, LARGEST)",
+        "round(quotient(w - bias, scale))",
+    ),
     ("quantize", "quotient rounded twice", "let q = a / b;", "let q = a * (1.0 / b);"),
     ("quantize", "bits lost between words", "held = q >> (BITS - filled);", "held = 0u;"),
     ("quantize", "words of the next block", "at = block * BITS;", "at = (block + 1u) * BITS;"),

@@ -22,8 +22,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cache", &["kernels", "graph", "error"]),
     ("model", &["layers", "cache", "weights", "kernels", "graph", "error"]),
     ("generate", &["model", "layers", "cache", "weights", "text", "measure", "kernels", "graph", "error"]),
-    ("error", &["graph", "weights", "text"]),
-    ("cli", &["generate", "model", "weights", "text", "measure", "gpu", "graph", "error"]),
+    // Knows of models what they are made of, and of text how a vocabulary is written; it runs ops, and no model.
+    ("convert", &["model", "weights", "text", "kernels", "graph", "error"]),
+    ("error", &["graph", "weights", "text", "convert"]),
+    ("cli", &["generate", "convert", "model", "weights", "text", "measure", "gpu", "graph", "error"]),
 ];
 
 /// Arrows that one file alone may draw, and why.

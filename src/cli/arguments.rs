@@ -2,6 +2,7 @@
 
 use super::chat::ChatArguments;
 use super::completions::CompletionsArguments;
+use super::convert_arguments::ConvertArguments;
 use super::generate_arguments::GenerateArguments;
 use super::models::ModelsArguments;
 use super::pull::PullArguments;
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Pull(PullArguments),
     /// List the families that this build runs, and the models on this disk
     Models(ModelsArguments),
+    /// Convert a model to safetensors as MLX reads them, quantized or not
+    Convert(Box<ConvertArguments>),
     /// Print a completion script for a shell
     Completions(CompletionsArguments),
     /// Print the manual page in roff

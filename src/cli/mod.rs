@@ -3,6 +3,8 @@
 mod arguments;
 mod chat;
 mod completions;
+mod convert;
+mod convert_arguments;
 mod device;
 mod ending;
 mod engine_arguments;
@@ -17,6 +19,7 @@ mod prompt;
 mod pull;
 mod report;
 mod sampling_arguments;
+mod table;
 mod thinking;
 mod values;
 
@@ -63,6 +66,7 @@ fn run(arguments: Arguments) -> Result<(), Ending> {
         Some(Command::Chat(arguments)) => chat::run(*arguments),
         Some(Command::Pull(arguments)) => pull::run(&arguments, &mut Output::plain()),
         Some(Command::Models(arguments)) => models::run(&arguments, &mut Output::plain()),
+        Some(Command::Convert(arguments)) => convert::run(&arguments),
         Some(Command::Completions(arguments)) => completions::run(&arguments, &mut Output::plain()),
         Some(Command::Man) => man::run(&mut Output::plain()),
     }

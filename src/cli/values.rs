@@ -45,6 +45,26 @@ pub(crate) fn stop(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("expected at least one character".to_owned()) } else { Ok(text.to_owned()) }
 }
 
+/// Bits of a weight; `None` leaves it unquantized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bits(pub(crate) Option<u32>);
+
+/// `none` or a number of bits; which numbers there are is checked with the other options.
+pub(crate) fn bits(text: &str) -> Result<Bits, String> {
+    match text {
+        "none" => Ok(Bits(None)),
+        text => {
+            text.parse().map(|bits| Bits(Some(bits))).map_err(|_| "expected a number of bits, or `none`".to_owned())
+        }
+    }
+}
+
+/// `attention=6`.
+pub(crate) fn role(text: &str) -> Result<(String, Bits), String> {
+    let (role, bits) = text.split_once('=').ok_or("expected a role and its bits, such as attention=6")?;
+    Ok((role.to_owned(), self::bits(bits)?))
+}
+
 /// A number of bytes: `2GiB`, `512M`, `1.5 GB`. KiB, MiB and GiB (and K, M, G) are powers of 1024; KB, MB and GB of 1000.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let expected = || "expected a size such as 2GiB, 512MiB or a number of bytes, above 0".to_owned();
@@ -76,6 +96,15 @@ pub(crate) fn seed_from_clock() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn roles_have_bits() {
+        assert_eq!(role("attention=6"), Ok(("attention".to_owned(), Bits(Some(6)))));
+        assert_eq!(role("mlp=none"), Ok(("mlp".to_owned(), Bits(None))));
+        for bad in ["", "attention", "attention=", "attention=six", "attention=-1"] {
+            assert!(role(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn sizes_have_units() {

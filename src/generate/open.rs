@@ -107,7 +107,7 @@ pub fn load(
     Engine::new(executor, model, EngineOptions { context, kv: options.kv, chunk: options.chunk })
 }
 
-/// Opens what is to run a model.
+/// What runs plans, as `options` choose it.
 pub fn executor(options: &OpenOptions) -> Result<Box<dyn Executor>, Error> {
     Ok(match options.backend {
         Backend::Cpu => Box::new(Cpu::new(options.memory_budget)),

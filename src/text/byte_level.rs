@@ -79,6 +79,15 @@ impl ByteLevel {
     }
 }
 
+/// The two tokens of a merge, if it has two.
+pub(super) fn merge_parts(merge: &str) -> Option<(&str, &str)> {
+    // The first character may itself be a space.
+    let from = merge.chars().next().map_or(0, char::len_utf8);
+    let space = merge[from..].find(' ').map(|position| position + from);
+    let parts = space.map(|space| (&merge[..space], &merge[space + 1..]));
+    parts.filter(|(left, right)| !left.is_empty() && !right.is_empty())
+}
+
 /// Splits merges at their space and checks that parts and result are tokens. Of equal merges the
 /// first counts.
 fn merge_pairs(merges: &[String], ids: &Vocab) -> Result<Vec<(String, String)>, Error> {
@@ -86,11 +95,7 @@ fn merge_pairs(merges: &[String], ids: &Vocab) -> Result<Vec<(String, String)>, 
     let mut pairs = Vec::with_capacity(merges.len());
     let mut joined = String::new();
     for (rank, merge) in merges.iter().enumerate() {
-        // The first character may itself be a space.
-        let from = merge.chars().next().map_or(0, char::len_utf8);
-        let space = merge[from..].find(' ').map(|position| position + from);
-        let parts = space.map(|space| (&merge[..space], &merge[space + 1..]));
-        let Some((left, right)) = parts.filter(|(left, right)| !left.is_empty() && !right.is_empty()) else {
+        let Some((left, right)) = merge_parts(merge) else {
             return Err(Error::MergeFormat { rank, found: merge.clone() });
         };
         joined.clear();

@@ -157,6 +157,12 @@ pub enum Error {
     /// The system gave no thread to render a chat template on.
     #[error("cannot render the chat template: {0}")]
     TemplateThread(String),
+    /// A vocabulary means something that `tokenizer.json` has no words for.
+    #[error("the vocabulary cannot be written as a tokenizer.json: {what}")]
+    Inexpressible {
+        /// What stands against it.
+        what: String,
+    },
     /// The tokenizer library refused what it was given.
     #[error("tokenizer library: {0}")]
     Library(String),
@@ -200,6 +206,9 @@ impl Error {
             }
             Self::TemplateLimit { .. } => Some("the template is at fault; use another, or a raw prompt".into()),
             Self::Unencodable { .. } | Self::TemplateThread(_) | Self::Library(_) => None,
+            Self::Inexpressible { .. } => {
+                Some("convert the original checkpoint in safetensors, which brings its own tokenizer.json".into())
+            }
         }
     }
 }

@@ -21,12 +21,14 @@ mod pre_tokenizer;
 mod pre_tokenizers;
 #[cfg(test)]
 mod random;
+mod samples;
 mod sentencepiece;
 mod special;
 mod stop;
 mod thinking;
 mod token_bytes;
 mod tokenizer;
+mod tokenizer_json;
 mod vocabulary;
 
 pub use chat::{ChatFeatures, ChatInput, ChatTemplate, Message, SpecialTokens};
@@ -36,4 +38,5 @@ pub use hugging_face::GenerationDefaults;
 pub use stop::{StopMatcher, StopOutput};
 pub use thinking::{Segment, TagPair, ThinkingCounts, ThinkingSplit, ThinkingStyle};
 pub use tokenizer::{Bos, Controls, EncodeOptions, Special, Tokenizer};
+pub use tokenizer_json::TokenizerFiles;
 pub use vocabulary::Vocabulary;

@@ -153,6 +153,16 @@ impl Checkpoint {
         }
     }
 
+    /// Lets go of the memory that the weight's bytes take since they were read; they come in from disk again when they are touched.
+    pub(crate) fn release(&self, stored: &Stored<'_>) {
+        for plane in stored.planes {
+            match &self.source {
+                Source::Gguf(gguf) => gguf.release(plane),
+                Source::Folder { tensors, .. } => tensors.release(plane),
+            }
+        }
+    }
+
     /// The weight called `name`, whose rows are to have `cols` elements: what MLX packed does not say by itself how many it holds.
     ///
     /// # Errors

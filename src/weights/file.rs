@@ -19,6 +19,27 @@ pub(super) fn map(path: &Path) -> Result<Mmap, Error> {
     unsafe { Mmap::map(&file) }.map_err(|source| Error::io(path, source))
 }
 
+/// Gives back the memory of those pages of `map` that lie in `bytes` as a whole. They come in from disk again when they are
+/// touched; nothing happens where `bytes` are no part of the map.
+#[cfg(unix)]
+pub(super) fn release(map: &Mmap, bytes: &[u8]) {
+    // Pages are no larger anywhere that we run; what is at the edges stays.
+    const PAGE: usize = 64 << 10;
+    let Some(start) = (bytes.as_ptr() as usize).checked_sub(map.as_ptr() as usize) else { return };
+    let (from, to) = (start.next_multiple_of(PAGE), (start + bytes.len()).min(map.len()) / PAGE * PAGE);
+    if from < to {
+        // SAFETY: the map is shared and read-only, so that its pages hold nothing but what the file does: reading them later
+        // yields the same bytes again.
+        let released = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, from, to - from) };
+        // A hint; the system takes pages back by itself when it needs them.
+        drop(released);
+    }
+}
+
+/// Other systems take pages back by themselves.
+#[cfg(not(unix))]
+pub(super) fn release(_map: &Mmap, _bytes: &[u8]) {}
+
 /// Reads the whole file at `path`, a `what` of at most `most` bytes.
 pub(super) fn read(path: &Path, what: &str, most: u64) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();

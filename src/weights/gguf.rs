@@ -122,6 +122,11 @@ impl Gguf {
         whole().unwrap_or_else(|| panic!("{tensor:?} is not from {}", self.path().display()))
     }
 
+    /// Lets go of the memory that `bytes`, a part of one of the files, take since they were read.
+    pub(super) fn release(&self, bytes: &[u8]) {
+        self.parts.iter().for_each(|part| file::release(&part.map, bytes));
+    }
+
     /// Size of all files together.
     pub fn file_bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.map.len() as u64).sum()

@@ -22,10 +22,20 @@ pub struct Loader<'a> {
     /// Absent in a rehearsal, which does not touch the data.
     progress: Option<&'a mut dyn FnMut(u64, u64)>,
     used: HashSet<&'a str>,
+    model_tensors: Vec<ModelTensor>,
     total: u64,
     done: u64,
     in_flight: u64,
     resident: u64,
+}
+
+/// A tensor that a family asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelTensor {
+    /// Its name in the canon.
+    pub name: String,
+    /// Its shape, the contiguous dimension first: `[cols, rows]`, or one length.
+    pub dims: Vec<u64>,
 }
 
 /// Rows of one weight that go into one block of a matrix.
@@ -66,6 +76,7 @@ impl<'a> Loader<'a> {
             executor,
             progress: None,
             used: HashSet::new(),
+            model_tensors: Vec::new(),
             total,
             done: 0,
             in_flight: 0,
@@ -94,6 +105,11 @@ impl<'a> Loader<'a> {
     /// What is loaded from.
     pub fn checkpoint(&self) -> &'a Checkpoint {
         self.checkpoint
+    }
+
+    /// The tensors that were asked for so far, in that order: after a rehearsal, all that the model is made of.
+    pub fn model_tensors(&self) -> &[ModelTensor] {
+        &self.model_tensors
     }
 
     /// Bytes of the weights loaded so far, as they stand on the device.
@@ -134,18 +150,14 @@ impl<'a> Loader<'a> {
             return Err(super::Error::Shape { name, expected, found, file: stored.file.to_owned() }.into());
         }
         self.used.extend(&stored.names);
+        self.model_tensors.push(ModelTensor { name: name.to_owned(), dims: dims.to_vec() });
         Ok(stored)
     }
 
     /// Numbers of a tensor that is stored as plain floats.
     fn floats(stored: &Stored<'_>) -> Result<Vec<f32>, Error> {
-        let data = stored.planes[0];
-        Ok(match stored.format.map(|format| format.name) {
-            Some("f32") => data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-            Some("f16") => data.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-            Some("bf16") => data.chunks_exact(2).map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-            _ => return Err(unsupported(stored, "F32, F16 or BF16, as a vector".to_owned())),
-        })
+        let floats = stored.format.and_then(|format| floats(format, stored.planes[0]));
+        floats.ok_or_else(|| unsupported(stored, "F32, F16 or BF16, as a vector".to_owned()))
     }
 
     /// A vector of `len` numbers as f32, whatever the file stores.
@@ -284,6 +296,27 @@ fn expect_whole_rows(stored: &Stored<'_>, format: &Format, cols: u32) -> Result<
 fn joins(last: &Planned<'_>, format: &'static Format, cols: u32) -> bool {
     let blocks = last.rows * u64::from(cols) / Format::BLOCK as u64;
     last.format.name == format.name && blocks.is_multiple_of(format.scales.blocks as u64)
+}
+
+/// The numbers of a plain format.
+pub(crate) fn floats(format: &Format, data: &[u8]) -> Option<Vec<f32>> {
+    Some(match format.name {
+        "f32" => data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+        "f16" => data.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+        "bf16" => data.chunks_exact(2).map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+        _ => return None,
+    })
+}
+
+/// `blocks` blocks of a weight from block `first` on, whole units of its format, as the device holds them: the planes of quants
+/// and of scales.
+pub(crate) fn device_planes(
+    format: &'static Format,
+    stored: &Stored<'_>,
+    first: usize,
+    blocks: usize,
+) -> (Vec<u8>, Vec<u8>) {
+    repack(format, planes(format, stored, first, blocks), blocks)
 }
 
 /// `blocks` blocks of a weight from block `first` on, as the file has them.

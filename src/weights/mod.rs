@@ -18,9 +18,11 @@ mod siblings;
 mod tensor_names;
 
 pub use checkpoint::Checkpoint;
+pub(crate) use checkpoint::Stored;
 pub use error::Error;
 pub use inventory::{Role, Weight};
-pub use load::Loader;
+pub use load::{Loader, ModelTensor};
+pub(crate) use load::{device_planes, floats};
 pub use locate::{DEFAULT_HUB_MODEL, Wanted, default_model, default_model_here, locate, locate_or_fetch};
 pub use settings::Settings;
 pub use siblings::{Sibling, siblings};

@@ -158,6 +158,11 @@ impl Safetensors {
         whole().unwrap_or_else(|| panic!("{tensor:?} is not from {}", self.path.display()))
     }
 
+    /// Lets go of the memory that `bytes`, a part of one of the files, take since they were read.
+    pub(super) fn release(&self, bytes: &[u8]) {
+        self.shards.iter().for_each(|shard| file::release(&shard.map, bytes));
+    }
+
     /// The file that holds `tensor`, for messages.
     ///
     /// # Panics

@@ -46,6 +46,25 @@ impl TensorNames {
         Self { prefix, family }
     }
 
+    /// The names that the same model has as a checkpoint of Hugging Face's and MLX's kind, whatever this one is.
+    #[must_use]
+    pub fn hugging_face(&self) -> Self {
+        let prefix = match self.prefix {
+            // transformers moved `model` to the front, and MLX did not follow.
+            Some(("model.language_model.", _)) => PREFIXES[1],
+            Some(prefix) => prefix,
+            None => PREFIXES[0],
+        };
+        Self { prefix: Some(prefix), ..*self }
+    }
+
+    /// Whether `name` has a translation, so that [`TensorNames::native`] does not give it back as it is.
+    pub fn translates(&self, name: &str) -> bool {
+        let (stem, _) = name.rsplit_once('.').unwrap_or((name, ""));
+        let role = stem.strip_prefix("blk.").and_then(|rest| rest.split_once('.')).map_or(stem, |(_, role)| role);
+        role == "output" || self.family.iter().chain(COMMON).any(|(canonical, _)| *canonical == role)
+    }
+
     /// What the file calls `name`, such as `blk.3.attn_q.weight`.
     pub fn native(&self, name: &str) -> String {
         let Some((prefix, head)) = self.prefix else { return name.to_owned() };

@@ -1,0 +1,30 @@
+//! Texts of many kinds, on which two tokenizers are compared.
+
+/// Prose, code, numbers, spaces, scripts, emoji, and what is no word at all.
+pub(super) const TEXTS: &[&str] = &[
+    "",
+    " ",
+    "Hello, world!",
+    " The quick brown fox jumps over the lazy dog.",
+    "It's what they've said, isn't it? I'LL SEE; don't ON'T.",
+    "hello  world\n\n\tend   \n",
+    "a   b    c     d\t\te\r\nf\r\n\r\ng",
+    "   leading and trailing   ",
+    "0 1 23 456 7890 12,345.67 1e-9 0x1F 2026-11-21 3.14159265358979",
+    "def f(x: int) -> list[str]:\n    return [str(i) for i in range(x) if i % 2 == 0]  # even\n",
+    "fn main() {\n\tlet v = vec![1_u32; 8];\n\tprintln!(\"{v:?}\");\n}\n",
+    "<div class=\"a\"><p>x &amp; y</p></div> <table><tr><td>1</td></tr></table>",
+    "https://example.org/a/b?c=d&e=f#g user@example.com C:\\path\\to\\file.txt",
+    "naïve café, Zürich, œuvre, Ångström, İstanbul, ǅ, ﬁ",
+    "e\u{301} a\u{308}\u{323} \u{200d} \u{feff} \u{a0}x\u{2003}y\u{3000}z",
+    "Быстрая лиса. Ταχεία αλεπού. ثعلب سريع. שועל מהיר. तेज़ लोमड़ी. จิ้งจอกเร็ว",
+    "日本の首都は東京です。中国の首都は北京。대한민국의 수도는 서울이다.",
+    "🦙🦙 👩\u{200d}👩\u{200d}👧\u{200d}👦 🏳\u{fe0f}\u{200d}🌈 ☕\u{fe0f} 👍🏽",
+    "camelCase PascalCase snake_case kebab-case SCREAMING_CASE x86_64 iPhone15ProMax",
+    "…—–‘’“”«»¿¡§¶†‡•·°±×÷≠≤≥∞∑∫√",
+    "!@#$%^&*()_+-=[]{}|;':\",./<>?`~\\",
+    "== != === !== <= >= && || ++ -- -> => :: ... ?? ** //",
+    "▁under ▁▁ lines",
+    "<0x41> <0xE2><0x82><0xAC> <s> </s> <unk> <pad> [INST] <|im_start|> <|endoftext|> <bos><eos>",
+    "\u{0}\u{1}\u{7f}\u{85}\u{fffd}\u{10ffff}",
+];

@@ -1,0 +1,147 @@
+//! Opens conversions with mlx_lm: it must load them, compute the same logits in f32, and split text alike.
+//!
+//! `FFAI_MLX_PYTHON` names a python that has mlx_lm; `tools/test.sh` makes one.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails here says where")]
+
+#[path = "support/conversion.rs"]
+mod conversion;
+#[path = "support/model.rs"]
+mod model;
+
+use conversion::{converted, golden, logits};
+use ffai::convert::{ConvertOptions, Float};
+use ffai::weights::Checkpoint;
+use serde_json::{Value, json};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The python that has mlx_lm. Without one nothing can be said, which is a failure where everything is to be checked.
+fn python() -> Option<String> {
+    let python = std::env::var("FFAI_MLX_PYTHON").ok().filter(|python| !python.is_empty());
+    if python.is_none() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "FFAI_MLX_PYTHON is not set; tools/test.sh sets it");
+        println!("SKIPPED: FFAI_MLX_PYTHON names no python with mlx_lm; tools/test.sh makes one");
+    }
+    python
+}
+
+/// A conversion, and what mlx is to make of it.
+struct Job {
+    folder: PathBuf,
+    json: Value,
+    /// What our own tokenizer makes of the texts.
+    text_ids: Value,
+    bits_per_weight: f64,
+}
+
+/// mlx_lm has no windows for Mistral and Gemma 2: prompts end before they matter.
+const WITHOUT_WINDOW: usize = 8;
+
+fn job(name: &str, source: &Path, options: &ConvertOptions, ids: &[Vec<u32>], texts: &[(String, Vec<u32>)]) -> Job {
+    let (folder, report) = converted(&format!("mlx-{name}"), source, options);
+    let own: Vec<f32> = logits(&folder, ids).into_iter().flatten().flatten().collect();
+    let file = folder.with_extension("logits");
+    std::fs::write(&file, bytemuck::cast_slice(&own)).unwrap();
+    let plain: Vec<&String> = texts.iter().map(|(text, _)| text).collect();
+    Job {
+        json: json!({"folder": folder, "ids": ids, "logits": file, "texts": plain}),
+        text_ids: json!(texts.iter().map(|(_, ids)| ids).collect::<Vec<_>>()),
+        bits_per_weight: report.bits_per_weight,
+        folder,
+    }
+}
+
+/// Runs all jobs in one process: loading mlx takes longer than what it computes here.
+fn agree(python: &str, jobs: &[Job], at_most: f64) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mlx/agree.py");
+    let mut child = Command::new(python)
+        .arg(script)
+        .env("HF_HUB_OFFLINE", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{python}: {error}"));
+    let list = Value::Array(jobs.iter().map(|job| job.json.clone()).collect()).to_string();
+    child.stdin.take().unwrap().write_all(list.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{script} failed, see above");
+    let found: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found.len(), jobs.len());
+    let mut failures = Vec::new();
+    for (job, found) in jobs.iter().zip(found) {
+        let (name, nmse) = (job.folder.file_name().unwrap().display(), found["nmse"].as_f64().unwrap());
+        println!("{name}: nmse {nmse:e}");
+        if !nmse.is_finite() || nmse > at_most {
+            failures.push(format!("{name}: nmse {nmse:e}, at most {at_most:e}"));
+        }
+        if found["text_ids"] != job.text_ids {
+            failures.push(format!("{name}: mlx reads texts as {}, we as {}", found["text_ids"], job.text_ids));
+        }
+        let bits = found["bits_per_weight"].as_f64().unwrap();
+        if (bits / job.bits_per_weight - 1.0).abs() > 1e-3 {
+            failures.push(format!("{name}: {bits} bits per weight by mlx, {} by us", job.bits_per_weight));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+fn options(bits: u32, group: u32) -> ConvertOptions {
+    ConvertOptions { bits: Some(bits), group, ..ConvertOptions::default() }
+}
+
+/// Every family from GGUF and from safetensors, every number of bits and size of group that the tiny models' rows allow, mixed bits,
+/// every type of scales, and unquantized.
+#[test]
+fn mlx_opens_golden_conversions_and_agrees() {
+    let Some(python) = python() else { return };
+    let mixed = |roles: &[(&str, Option<u32>)]| ConvertOptions {
+        roles: roles.iter().map(|(role, bits)| ((*role).to_owned(), *bits)).collect(),
+        ..options(4, 32)
+    };
+    let plain = ConvertOptions::default();
+    let scales = |dtype| ConvertOptions { dtype: Some(dtype), ..options(4, 32) };
+    let cases: Vec<(&str, &str, ConvertOptions)> = vec![
+        ("llama", "llama.gguf", options(2, 32)),
+        ("llama", "hf", options(8, 64)),
+        ("llama", "mlx", options(6, 32)),
+        ("llama", "hf", mixed(&[("value", Some(8)), ("mlp", Some(3)), ("head", None), ("embedding", Some(6))])),
+        ("llama31", "llama31.gguf", options(5, 32)),
+        ("llama31", "hf-parts", ConvertOptions { shard_bytes: 8000, ..options(4, 32) }),
+        ("llama31", "hf", plain.clone()),
+        ("mistral", "mistral.gguf", scales(Float::F16)),
+        ("mistral", "hf", options(4, 32)),
+        ("qwen2", "qwen2.gguf", options(6, 32)),
+        ("qwen2", "hf", options(4, 64)),
+        ("qwen3", "qwen3.gguf", options(3, 32)),
+        ("qwen3", "hf", scales(Float::F32)),
+        ("gemma2", "gemma2.gguf", options(4, 32)),
+        ("gemma2", "hf", options(8, 32)),
+        ("gemma3", "gemma3.gguf", options(4, 32)),
+        ("gemma3", "hf", plain),
+        ("gemma3", "mlx", options(5, 64)),
+    ];
+    let mut jobs = Vec::new();
+    for (number, (family, source, options)) in cases.iter().enumerate() {
+        let tokens = std::fs::read(golden(family).join("tokens.json")).unwrap();
+        let mut ids: Vec<u32> = serde_json::from_slice(&tokens).unwrap();
+        if matches!(*family, "mistral" | "gemma2") {
+            ids.truncate(WITHOUT_WINDOW);
+        }
+        let texts = conversion::texts(family, *source != "hf");
+        jobs.push(job(&format!("{number}-{family}"), &golden(family).join(source), options, &[ids], &texts));
+    }
+    agree(&python, &jobs, 1e-10);
+}
+
+#[test]
+fn mlx_opens_the_real_model_and_agrees() {
+    let (Some(python), Some(path)) = (python(), model::real("smollm2")) else { return };
+    let tokenizer = ffai::generate::tokenizer(&Checkpoint::open(&path).unwrap()).unwrap();
+    let encode = |text: &str| conversion::encode(&tokenizer, text);
+    let prompts = ["The capital of France is", "def fibonacci(n):\n    "].map(encode);
+    let texts = ["Hello,  world!\n\n\tIt's 12345.67 in İstanbul 🦙", "<|im_start|>user\nhi<|im_end|>\n"];
+    let texts: Vec<_> = texts.into_iter().map(|text| (text.to_owned(), encode(text))).collect();
+    agree(&python, &[job("smollm2", &path, &options(8, 64), &prompts, &texts)], 1e-8);
+}
