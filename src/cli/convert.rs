@@ -3,7 +3,7 @@
 use super::convert_arguments::ConvertArguments;
 use super::device::{self, DeviceChoice};
 use super::ending::Ending;
-use super::generate_arguments::BackendChoice;
+use super::engine_arguments::BackendChoice;
 use super::interrupt;
 use super::output::Output;
 use super::table::{Align, Table};

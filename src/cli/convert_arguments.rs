@@ -2,7 +2,7 @@
 
 use super::device::DeviceChoice;
 use super::ending::Ending;
-use super::generate_arguments::BackendChoice;
+use super::engine_arguments::BackendChoice;
 use super::values;
 use clap::{Args, ValueEnum};
 use ffai::convert::{ConvertOptions, Float};
