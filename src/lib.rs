@@ -31,6 +31,7 @@
 //!
 //! - [`generate`] is the front door. [`generate::open`] makes an [`Engine`](generate::Engine) of a file;
 //!   [`Session::generate`](generate::Session::generate) runs a request on it and keeps two steps in flight.
+//! - [`inspect`] tells what a checkpoint is, and whether it fits, without loading its weights.
 //! - [`text`] turns text into token ids, and ids back into text that never splits a character and never leaks a stop string.
 //! - [`weights`] reads checkpoints: GGUF files, the formats their weights are stored in, and the loader that repacks them for
 //!   the device.
@@ -67,6 +68,7 @@ mod error;
 pub mod generate;
 pub mod gpu;
 pub mod graph;
+pub mod inspect;
 pub mod kernels;
 pub mod layers;
 pub mod measure;

@@ -24,8 +24,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("generate", &["model", "layers", "cache", "weights", "text", "measure", "kernels", "graph", "error"]),
     // Knows of models what they are made of, and of text how a vocabulary is written; it runs ops, and no model.
     ("convert", &["model", "weights", "text", "kernels", "graph", "error"]),
+    ("inspect", &["generate", "model", "cache", "weights", "text", "graph", "error"]),
     ("error", &["graph", "weights", "text", "convert"]),
-    ("cli", &["generate", "convert", "model", "weights", "text", "measure", "gpu", "graph", "error"]),
+    ("cli", &["inspect", "generate", "convert", "model", "weights", "text", "measure", "gpu", "graph", "error"]),
 ];
 
 /// Arrows that one file alone may draw, and why.

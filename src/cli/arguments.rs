@@ -4,6 +4,7 @@ use super::chat::ChatArguments;
 use super::completions::CompletionsArguments;
 use super::convert_arguments::ConvertArguments;
 use super::generate_arguments::GenerateArguments;
+use super::inspect::InspectArguments;
 use super::models::ModelsArguments;
 use super::pull::PullArguments;
 use clap::{Parser, Subcommand};
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Chat(Box<ChatArguments>),
     /// Fetch a model from the Hugging Face hub, or bring it up to date
     Pull(PullArguments),
+    /// Tell what a model is, and whether it fits, without loading it
+    Inspect(Box<InspectArguments>),
     /// List the families that this build runs, and the models on this disk
     Models(ModelsArguments),
     /// Convert a model to safetensors as MLX reads them, quantized or not

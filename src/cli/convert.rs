@@ -6,7 +6,7 @@ use super::ending::Ending;
 use super::engine_arguments::BackendChoice;
 use super::interrupt;
 use super::output::Output;
-use super::table::{Align, Table};
+use super::table::{Side, table};
 use ffai::convert::{Conversion, FormatReport, convert};
 use ffai::generate::{Backend, OpenOptions, executor};
 use ffai::gpu::AdapterChoice;
@@ -70,17 +70,11 @@ fn open_options(arguments: &ConvertArguments) -> Result<OpenOptions, Ending> {
 
 /// The conversion as a table, role by role, and what else is worth knowing.
 fn shown(conversion: &Conversion) -> String {
-    let mut table = Table::new(&[
-        ("role", Align::Left),
-        ("tensors", Align::Right),
-        ("weights", Align::Right),
-        ("before", Align::Left),
-        ("after", Align::Left),
-    ]);
+    let mut rows = vec![["role", "tensors", "weights", "before", "after"].map(str::to_owned)];
     for role in &conversion.roles {
         for line in 0..role.before.len().max(role.after.len()) {
             let once = |text: String| if line == 0 { text } else { String::new() };
-            table.row([
+            rows.push([
                 once(role.role.to_owned()),
                 once(role.tensors.to_string()),
                 once(count(role.weights)),
@@ -90,14 +84,15 @@ fn shown(conversion: &Conversion) -> String {
         }
     }
     let tensors: u64 = conversion.roles.iter().map(|role| role.tensors).sum();
-    table.row([
+    rows.push([
         "all".to_owned(),
         tensors.to_string(),
         count(conversion.weights),
         bytes(conversion.bytes_before),
         format!("{} ({:.3} bits per weight)", bytes(conversion.bytes_after), conversion.bits_per_weight),
     ]);
-    let mut text = table.to_string();
+    let sides = [Side::Left, Side::Right, Side::Right, Side::Left, Side::Left];
+    let mut text = table("", sides, &rows);
     if let [first, others @ ..] = conversion.unquantized.as_slice() {
         let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
         let group = conversion.group_size.unwrap_or_default();

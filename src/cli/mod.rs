@@ -11,6 +11,8 @@ mod engine_arguments;
 mod fetching;
 mod generate;
 mod generate_arguments;
+mod inspect;
+mod inspection_view;
 mod interrupt;
 mod man;
 mod models;
@@ -65,6 +67,7 @@ fn run(arguments: Arguments) -> Result<(), Ending> {
         Some(Command::Generate(arguments)) => generate::run(*arguments),
         Some(Command::Chat(arguments)) => chat::run(*arguments),
         Some(Command::Pull(arguments)) => pull::run(&arguments, &mut Output::plain()),
+        Some(Command::Inspect(arguments)) => inspect::run(&arguments, &mut Output::plain()),
         Some(Command::Models(arguments)) => models::run(&arguments, &mut Output::plain()),
         Some(Command::Convert(arguments)) => convert::run(&arguments),
         Some(Command::Completions(arguments)) => completions::run(&arguments, &mut Output::plain()),

@@ -383,7 +383,7 @@ impl Gauge for Engine {
 }
 
 /// Refuses a cache that the device cannot read.
-pub(super) fn check_features(executor: &dyn Executor, kv: Element) -> Result<(), ExecuteError> {
+pub(crate) fn check_features(executor: &dyn Executor, kv: Element) -> Result<(), ExecuteError> {
     if kv == Element::F16 && !executor.target().f16 {
         let (what, device) = ("a cache of half precision".to_owned(), executor.device().name);
         return Err(ExecuteError::MissingFeature { feature: "f16", what, device });

@@ -1,6 +1,5 @@
 //! Whether a model fits a device: computed before anything is loaded, by recording what would run.
 
-use super::engine::check_features;
 use super::open::OpenOptions;
 use super::plans::{Key, record};
 use super::step_buffers::StepBuffers;
@@ -57,7 +56,6 @@ impl RehearsedModel {
         let family = model::family(checkpoint)?;
         let mut device = Rehearsal::of(executor);
         let model = family.rehearse(&mut Loader::rehearsal(checkpoint, family.names(checkpoint), &mut device))?;
-        check_features(executor, options.kv)?;
         Ok(Self { model, device, memory: executor.memory(), kv: options.kv, chunk: options.chunk.max(1) })
     }
 
@@ -131,9 +129,14 @@ impl RehearsedModel {
         }
     }
 
+    /// What a context would have to be at least: what was asked for, or a page.
+    pub(crate) fn least_context(&self, asked: Option<u32>) -> u32 {
+        asked.unwrap_or(self.most_context().min(PAGE))
+    }
+
     /// Why there is no such context, and what could be done.
-    pub(super) fn misfit(&self, checkpoint: &Checkpoint, executor: &dyn Executor, options: &OpenOptions) -> Error {
-        let context = options.context.unwrap_or(self.most_context().min(PAGE));
+    pub(crate) fn misfit(&self, checkpoint: &Checkpoint, executor: &dyn Executor, options: &OpenOptions) -> Error {
+        let context = self.least_context(options.context);
         let shortage = match self.fit(context) {
             Ok(Fit { needs, used, budget, .. }) => {
                 Shortage::Memory { needs, used, budget: budget.unwrap_or_else(|| panic!("without a budget all fits")) }
@@ -171,7 +174,7 @@ impl RehearsedModel {
 }
 
 /// Refuses a context that no run of the model may have, whatever fits.
-pub(super) fn check_context(checkpoint: &Checkpoint, config: &ModelConfig, asked: Option<u32>) -> Result<(), Error> {
+pub(crate) fn check_context(checkpoint: &Checkpoint, config: &ModelConfig, asked: Option<u32>) -> Result<(), Error> {
     let refuse = |expected, found| Err(Error::Option { option: "--ctx", expected, found });
     match asked {
         Some(0) => refuse("at least 1", "0".to_owned()),

@@ -1,6 +1,6 @@
 //! From a path to a running engine.
 
-use super::engine::{CHUNK, Engine, EngineOptions};
+use super::engine::{CHUNK, Engine, EngineOptions, check_features};
 use super::fit::{RehearsedModel, check_context};
 use crate::Error;
 use crate::cpu::Cpu;
@@ -97,6 +97,7 @@ pub fn load(
     let family = model::family(checkpoint)?;
     check_context(checkpoint, &family.config(checkpoint)?, options.context)?;
     let mut executor = executor(options)?;
+    check_features(&*executor, options.kv)?;
     let rehearsed = RehearsedModel::new(checkpoint, &*executor, options)?;
     let Some(context) = rehearsed.context(options.context) else {
         return Err(rehearsed.misfit(checkpoint, &*executor, options));

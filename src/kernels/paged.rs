@@ -2,6 +2,7 @@
 
 use crate::graph::{CaseRecorder, Constants, Element, Slice, Twin};
 use half::f16;
+use serde::Serialize;
 
 /// Tokens per page. Small enough that short sequences waste little, large enough that the table is short.
 pub const PAGE: u32 = 32;
@@ -22,7 +23,7 @@ pub struct Pages {
 }
 
 /// The heads of an attention layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Heads {
     /// Query heads.
     pub heads: u32,

@@ -3,9 +3,10 @@
 use crate::Error;
 use crate::kernels::paged::Heads;
 use crate::weights::{self, Checkpoint, Settings, TensorNames};
+use serde::Serialize;
 
 /// Shape of a decoder.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelConfig {
     /// The family's name.
     pub family: &'static str,
@@ -20,6 +21,7 @@ pub struct ModelConfig {
     /// Width of the feed-forward block.
     pub ffn: u32,
     /// Attention heads.
+    #[serde(flatten)]
     pub heads: Heads,
     /// Most tokens the model was made for.
     pub context: u32,
@@ -28,6 +30,7 @@ pub struct ModelConfig {
     /// Elements of a head that are rotated.
     pub rotary: u32,
     /// What the family's Python assumes where a `config.json` is silent.
+    #[serde(skip)]
     pub(super) defaults: &'static [(&'static str, f64)],
 }
 

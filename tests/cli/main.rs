@@ -5,6 +5,7 @@
 mod chat;
 mod command_line;
 mod inputs;
+mod inspect;
 #[path = "../support/model.rs"]
 mod model;
 mod outputs;
