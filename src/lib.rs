@@ -58,8 +58,8 @@
 //! - The same inputs give the same bits, whatever shares the batch.
 //! - Nothing falls back to the CPU by itself. What cannot run is an [`Error`] with a [`hint`](Error::hint).
 //!
-//! `docs/ARCHITECTURE.md` follows one token function by function; `docs/adding-a-kernel.md` and `docs/adding-a-model.md` say what
-//! to touch; `docs/decisions/` records what was decided against a live alternative.
+//! `docs/ARCHITECTURE.md` follows one token function by function; `docs/adding-a-kernel.md`, `docs/adding-a-model.md` and
+//! `docs/adding-a-format.md` say what to touch; `docs/decisions/` records what was decided against a live alternative.
 
 pub mod cache;
 pub mod convert;

@@ -186,8 +186,9 @@ fn models_of_no_family_are_named_with_the_families_there_are() {
     let unknown = |architecture: &str, model_type: &str| {
         llama().with("architectures", json!([architecture])).with("model_type", json!(model_type))
     };
-    let known = "this build knows llama, mistral, qwen2, qwen3, gemma2, gemma3";
-    refused(&unknown("MixtralForCausalLM", "mixtral"), &["`MixtralForCausalLM`", known]);
+    let known: Vec<&str> = ffai::model::FAMILIES.iter().map(|family| family.name).collect();
+    let known = &*format!("this build knows {}", known.join(", "));
+    refused(&unknown("MixtralForCausalLM", "mixtral"), &["`MixtralForCausalLM`", known, "gemma3"]);
     refused(&unknown("\x1b[2J", "\x1b]0;"), &["unknown model family `\\u{1b}[2J`", known]);
     refused(&unknown("", ""), &["unknown model family", known]);
     refused(&llama().without("architectures").with("model_type", json!("bert")), &["`bert`", known]);

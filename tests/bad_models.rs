@@ -6,6 +6,7 @@
 mod changes;
 #[path = "support/damaged.rs"]
 mod damaged;
+#[expect(dead_code, reason = "an empty folder is enough here")]
 #[path = "support/folder.rs"]
 mod folder;
 #[path = "support/gguf_writer.rs"]
@@ -131,7 +132,8 @@ const QUANTIZED: [(u32, &str, u64, u64); 12] = [
 
 #[test]
 fn weight_types_without_a_kernel_are_named_with_those_that_have_one() {
-    for (number, name, elements, bytes) in WITHOUT_KERNEL {
+    let none = |name: &str| ffai::weights::format::named(&name.to_lowercase()).is_none();
+    for (number, name, elements, bytes) in WITHOUT_KERNEL.into_iter().filter(|(_, name, ..)| none(name)) {
         let writer = typed(wide(), "blk.0.attn_q.weight", number, elements, bytes);
         let first =
             format!("no GPU kernel for weight type {name}, nor one for the CPU: expected `blk.0.attn_q.weight`");

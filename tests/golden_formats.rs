@@ -77,7 +77,10 @@ fn gguf_formats_unpack_as_pypi_gguf_unpacks_them() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 2 * 12);
+    // Plain floats are what they are.
+    let golden =
+        FORMATS.iter().filter(|format| format.unit.bytes[1] == 0 && format.unit.blocks * 32 * 2 > format.unit.bytes[0]);
+    assert_eq!(seen, 2 * golden.count());
 }
 
 #[test]

@@ -83,6 +83,10 @@ fi
 run_step "tests" "the failures are listed above; one alone: cargo test --workspace NAME" \
     cargo test --workspace --no-fail-fast
 if [ "$quick" = no ]; then
+    run_step "a family and a format added by their pages" "mend docs/adding-a-model.md or docs/adding-a-format.md, or what tests/adding.rs adds by them" \
+        cargo test --workspace --test adding -- --ignored --nocapture
+fi
+if [ "$quick" = no ]; then
     run_step "fuzz target compiles" "mend what rustc names above; after a change of dependencies: cargo update --manifest-path fuzz/Cargo.toml" \
         cargo check --locked --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
 fi

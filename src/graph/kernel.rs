@@ -71,7 +71,7 @@ impl std::fmt::Debug for Kernel {
 pub struct Format {
     /// Name of the format in messages, e.g. `q4_1`.
     pub name: &'static str,
-    /// WGSL pieces that define `unpack` and the constants that kernels need; see `docs/adding-a-kernel.md`.
+    /// WGSL pieces that define `unpack` and the constants that kernels need; see `docs/adding-a-format.md`.
     pub wgsl: &'static [&'static str],
     /// What the file stores together.
     pub unit: FileUnit,

@@ -10,7 +10,7 @@ const INTRODUCTION: &str = "\
 
 Made by `cargo run -p tools -- kernels-doc > docs/kernels.md` from the declarations in `src/kernels/` and
 `src/weights/format/`; do not edit. What each word of a declaration means, and how to add one, stands in
-[adding-a-kernel.md](adding-a-kernel.md).
+[adding-a-kernel.md](adding-a-kernel.md) and [adding-a-format.md](adding-a-format.md).
 
 Bindings are in the order of their slots: `weight` is only read and never an activation, `in` is read, `out` is written
 without being read, `in-out` is changed in place. Tolerances are the largest error against the CPU twin: NMSE is
