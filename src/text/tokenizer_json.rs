@@ -14,6 +14,7 @@ use super::{Error, samples};
 use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// The file's outline, in the order in which the library writes it.
@@ -96,10 +97,12 @@ impl Vocabulary {
         let own = Tokenizer::new(self.clone())?;
         let vocabulary = self.checked()?;
         let (config, tokenizer) = (vocabulary.config(&own), vocabulary.written(&own)?);
+        let added =
+            vocabulary.added_tokens(&vocabulary.token_kinds()?).iter().map(|token| token.id).collect::<Vec<_>>();
         let Self { bos, eos, padding, .. } = vocabulary;
         // Its lists are as large as the library's own, which come next.
         drop(vocabulary);
-        check(&tokenizer, &own)?;
+        check(&tokenizer, &own, &added)?;
         Ok(TokenizerFiles { tokenizer, config, bos, eos, padding, end_ids: own.eos_ids().to_vec() })
     }
 
@@ -285,8 +288,9 @@ fn inexpressible(what: String) -> Error {
     Error::Inexpressible { what }
 }
 
-/// Reads what was written with the library and compares it with `own`: the texts of all tokens and a sample of others.
-fn check(bytes: &[u8], own: &Tokenizer) -> Result<(), Error> {
+/// Reads what was written with the library and compares it with `own`: the texts of all tokens, those of `added` ones amid others,
+/// and samples.
+fn check(bytes: &[u8], own: &Tokenizer, added: &[u32]) -> Result<(), Error> {
     let library = tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| Error::Library(error.to_string()))?;
     let differs = |text: &str| -> Result<bool, Error> {
         let want = own.encode(text, EncodeOptions { special: Special::Parse, bos: Bos::AsModel })?;
@@ -295,16 +299,20 @@ fn check(bytes: &[u8], own: &Tokenizer) -> Result<(), Error> {
     };
     let of_tokens = (0..own.vocab_size() as u32).into_par_iter().filter_map(|id| {
         // Bytes of a character that several tokens share are no text alone.
-        std::str::from_utf8(own.token_bytes(id)).ok().filter(|text| !text.is_empty())
+        std::str::from_utf8(own.token_bytes(id)).ok().filter(|text| !text.is_empty()).map(Cow::Borrowed)
     });
-    let samples = samples::TEXTS.par_iter().copied();
-    let found = samples
-        .chain(of_tokens)
-        .map(|text| Ok((differs(text)?, text)))
-        .find_any(|result| !matches!(result, Ok((false, _))));
+    let amid =
+        added.par_iter().filter_map(|&id| own.token_text(id).map(|text| Cow::Owned(format!("a{text}b {text} c"))));
+    let samples = samples::TEXTS.par_iter().map(|text| Cow::Borrowed(*text));
+    let texts = samples.chain(amid).chain(of_tokens);
+    let found = texts.map(|text| Ok((differs(&text)?, text))).find_any(|result| !matches!(result, Ok((false, _))));
     match found {
         None => Ok(()),
         Some(Err(error)) => Err(error),
-        Some(Ok((_, text))) => Err(inexpressible(format!("it splits {} otherwise", shown(text)))),
+        Some(Ok((_, text))) => Err(inexpressible(format!("it splits {} otherwise", shown(&text)))),
     }
 }
+
+#[cfg(test)]
+#[path = "tokenizer_json_tests.rs"]
+mod tests;

@@ -4,6 +4,7 @@
 
 mod chat;
 mod command_line;
+mod convert;
 mod inputs;
 mod inspect;
 #[path = "../support/model.rs"]
