@@ -44,7 +44,7 @@ fn memory_stays_bounded_whatever_the_model() {
         println!("peak {}", peak_resident().unwrap());
         return;
     }
-    let Some(path) = model::smollm2() else { return };
+    let Some(path) = model::real("smollm2") else { return };
     if peak_resident().is_none() {
         println!("this system does not tell a process's peak");
         return;
@@ -68,7 +68,7 @@ fn memory_stays_bounded_whatever_the_model() {
 /// 5e-5 and 3e-5 from the source's.
 #[test]
 fn eight_bits_compute_nearly_what_the_source_computes() {
-    let Some(path) = model::smollm2() else { return };
+    let Some(path) = model::real("smollm2") else { return };
     let tokenizer = ffai::generate::tokenizer(&Checkpoint::open(&path).unwrap()).unwrap();
     let prompt = encode(&tokenizer, "The capital of France is Paris, and the capital of Germany is");
     let want = logits(&path, std::slice::from_ref(&prompt)).concat();
