@@ -1,6 +1,6 @@
 //! Opens conversions with mlx_lm: it must load them, compute the same logits in f32, and split text alike.
 //!
-//! `FFAI_MLX_PYTHON` names a python that has mlx_lm; `tools/test.sh` makes one.
+//! `tools/test.sh` makes the python that has mlx_lm.
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here says where")]
 
@@ -17,14 +17,16 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The python that has mlx_lm. Without one nothing can be said, which is a failure where everything is to be checked.
-fn python() -> Option<String> {
-    let python = std::env::var("FFAI_MLX_PYTHON").ok().filter(|python| !python.is_empty());
-    if python.is_none() {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "FFAI_MLX_PYTHON is not set; tools/test.sh sets it");
-        println!("SKIPPED: FFAI_MLX_PYTHON names no python with mlx_lm; tools/test.sh makes one");
+/// The python that has mlx_lm: where the variable says, else in the user's cache. `None` where it is missing, which fails under CI.
+fn python() -> Option<PathBuf> {
+    let kept = || ffai::weights::default_model().map(|model| model.with_file_name("mlx-python/bin/python"));
+    let path = std::env::var_os("FFAI_TEST_MLX_PYTHON").map(PathBuf::from).or_else(kept).unwrap_or_default();
+    if path.is_file() {
+        return Some(path);
     }
-    python
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{} is missing; tools/test.sh makes it", path.display());
+    println!("SKIPPED: {}, a python with mlx_lm, is missing; tools/test.sh makes it", path.display());
+    None
 }
 
 /// A conversion, and what mlx is to make of it.
@@ -54,7 +56,7 @@ fn job(name: &str, source: &Path, options: &ConvertOptions, ids: &[Vec<u32>], te
 }
 
 /// Runs all jobs in one process: loading mlx takes longer than what it computes here.
-fn agree(python: &str, jobs: &[Job], at_most: f64) {
+fn agree(python: &Path, jobs: &[Job], at_most: f64) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mlx/agree.py");
     let mut child = Command::new(python)
         .arg(script)
@@ -62,7 +64,7 @@ fn agree(python: &str, jobs: &[Job], at_most: f64) {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| panic!("{python}: {error}"));
+        .unwrap_or_else(|error| panic!("{}: {error}", python.display()));
     let list = Value::Array(jobs.iter().map(|job| job.json.clone()).collect()).to_string();
     child.stdin.take().unwrap().write_all(list.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -145,5 +147,7 @@ fn mlx_opens_the_real_model_and_agrees() {
     let prompts = ["The capital of France is", "def fibonacci(n):\n    "].map(encode);
     let texts = ["Hello,  world!\n\n\tIt's 12345.67 in İstanbul 🦙", "<|im_start|>user\nhi<|im_end|>\n"];
     let texts: Vec<_> = texts.into_iter().map(|text| (text.to_owned(), encode(text))).collect();
-    agree(&python, &[job("smollm2", &path, &options(8, 64), &prompts, &texts)], 1e-10);
+    let jobs = [job("smollm2", &path, &options(8, 64), &prompts, &texts)];
+    agree(&python, &jobs, 1e-10);
+    std::fs::remove_dir_all(&jobs[0].folder).unwrap();
 }

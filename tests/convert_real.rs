@@ -40,8 +40,10 @@ fn to_four_bits(source: &Path, out: &Path) {
 #[test]
 fn memory_stays_bounded_whatever_the_model() {
     if let Some(source) = std::env::var_os(CHILD) {
-        to_four_bits(Path::new(&source), &scratch("child"));
+        let out = scratch("child");
+        to_four_bits(Path::new(&source), &out);
         println!("peak {}", peak_resident().unwrap());
+        std::fs::remove_dir_all(out).unwrap();
         return;
     }
     let Some(path) = model::real("smollm2") else { return };

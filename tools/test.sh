@@ -68,6 +68,8 @@ need_gemma
 export FFAI_TEST_GEMMA=$model
 need_hub_python
 export FFAI_TEST_HUB_PYTHON=$hub_python
+if [ "$quick" = yes ]; then need_mlx_python find; else need_mlx_python; fi
+export FFAI_TEST_MLX_PYTHON=$mlx_python
 
 if [ "$quick" = no ]; then
     need_rust_components

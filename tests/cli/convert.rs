@@ -142,4 +142,5 @@ fn an_interrupt_leaves_nothing_and_a_kill_nothing_under_the_final_name() {
     assert!(!out.exists());
     let left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| name.to_str().unwrap().starts_with(".out.partial-")), "{left:?}");
+    std::fs::remove_dir_all(folder).unwrap();
 }

@@ -36,6 +36,7 @@ def findings(job: dict) -> dict:
 
 
 def main() -> None:
+    mx.set_default_device(mx.cpu)  # the same everywhere
     found = []
     for job in json.load(sys.stdin):
         print(Path(job["folder"]).name, file=sys.stderr)

@@ -13,9 +13,9 @@ pub(crate) fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
-/// A folder of this test program's own; what was there is gone.
+/// A name of this test program's own for a folder; what was there is gone.
 pub(crate) fn scratch(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("convert-{}-{name}", std::process::id()));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(concat!("ffai-", env!("CARGO_CRATE_NAME"))).join(name);
     if folder.exists() {
         std::fs::remove_dir_all(&folder).unwrap();
     }
