@@ -6,7 +6,6 @@
 mod changes;
 #[path = "support/damaged.rs"]
 mod damaged;
-#[expect(dead_code, reason = "an empty folder is enough here")]
 #[path = "support/folder.rs"]
 mod folder;
 #[path = "support/gguf_writer.rs"]

@@ -150,7 +150,7 @@ fn what_is_quantized_computes_nearly_the_same() {
             let source = if bits % 2 == 0 || family == "gemma2" { "hf".to_owned() } else { format!("{family}.gguf") };
             let (out, report) =
                 converted(&format!("{family}-{bits}"), &golden(family).join(source), &quantized(bits, 32));
-            let got = logits(&out, std::slice::from_ref(&ids)).concat().concat();
+            let got = logits(Backend::Cpu, &out, std::slice::from_ref(&ids)).concat().concat();
             let want = npy::read(&golden(family).join("logits.npy")).concat();
             let nmse = difference(&got, &want).nmse;
             println!("{family} in {bits} bits: nmse {nmse:e}, {:.2} bits per weight", report.bits_per_weight);
@@ -193,7 +193,7 @@ fn what_is_packed_as_wanted_already_is_copied() {
     let (plain, _) = converted("unpacked", &golden("llama/mlx"), &unquantized(Float::F32));
     assert!(json(&plain.join("config.json")).get("quantization").is_none());
     let ids: Vec<u32> = serde_json::from_value(json(&golden("llama/tokens.json"))).unwrap();
-    let got = logits(&plain, &[ids]).concat().concat();
+    let got = logits(Backend::Cpu, &plain, &[ids]).concat().concat();
     let nmse = difference(&got, &npy::read(&golden("llama/mlx.logits.npy")).concat()).nmse;
     assert!(nmse < 1e-10, "{nmse:e}");
 }
@@ -221,7 +221,7 @@ fn roles_have_bits_of_their_own_and_the_configuration_says_so() {
     );
     // Everything reads it: shapes and configuration agree.
     let ids: Vec<u32> = serde_json::from_value(json(&golden("llama/tokens.json"))).unwrap();
-    let got = logits(&out, &[ids]).concat().concat();
+    let got = logits(Backend::Cpu, &out, &[ids]).concat().concat();
     let nmse = difference(&got, &npy::read(&golden("llama/logits.npy")).concat()).nmse;
     assert!(nmse < 0.2, "{nmse:e}");
 }
@@ -234,7 +234,7 @@ fn rows_that_groups_do_not_divide_stay_unquantized() {
     assert_eq!(names, expected);
     assert!(report.unquantized.iter().all(|matrix| matrix.cols == 96));
     assert_eq!(json(&out.join("config.json"))["quantization"]["model.layers.0.mlp.down_proj"], Value::Bool(false));
-    logits(&out, &[vec![1, 2, 3]]);
+    logits(Backend::Cpu, &out, &[vec![1, 2, 3]]);
 }
 
 #[test]

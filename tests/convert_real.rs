@@ -3,13 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails here says where")]
 
 #[path = "support/conversion.rs"]
+#[expect(dead_code, reason = "other tests convert golden models")]
 mod conversion;
 #[path = "support/model.rs"]
 mod model;
 
 use conversion::{converted, encode, logits, scratch};
 use ffai::convert::{ConvertOptions, Float, convert};
-use ffai::generate::{OpenOptions, executor};
+use ffai::generate::{Backend, OpenOptions, executor};
 use ffai::measure::difference;
 use ffai::weights::Checkpoint;
 use std::ops::ControlFlow;
@@ -73,7 +74,7 @@ fn eight_bits_compute_nearly_what_the_source_computes() {
     let Some(path) = model::real("smollm2") else { return };
     let tokenizer = ffai::generate::tokenizer(&Checkpoint::open(&path).unwrap()).unwrap();
     let prompt = encode(&tokenizer, "The capital of France is Paris, and the capital of Germany is");
-    let want = logits(&path, std::slice::from_ref(&prompt)).concat();
+    let want = logits(Backend::Gpu, &path, std::slice::from_ref(&prompt)).concat();
     let best = |logits: &[f32]| (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap();
     for (name, bits, dtype, at_most) in [
         ("plain-f16", None, Float::F16, 5e-6),
@@ -83,7 +84,7 @@ fn eight_bits_compute_nearly_what_the_source_computes() {
     ] {
         let options = ConvertOptions { bits, dtype: Some(dtype), ..ConvertOptions::default() };
         let (folder, _) = converted(&format!("smollm2-{name}"), &path, &options);
-        let got = logits(&folder, std::slice::from_ref(&prompt)).concat();
+        let got = logits(Backend::Gpu, &folder, std::slice::from_ref(&prompt)).concat();
         let nmse = difference(&got.concat(), &want.concat()).nmse;
         let same = got.iter().zip(&want).filter(|(got, want)| best(got) == best(want)).count();
         println!("{name}: nmse {nmse:e}, {same} of {} best tokens", want.len());

@@ -21,13 +21,15 @@ mod gguf_writer;
 mod npy;
 
 use damaged::Temporary;
-use ffai::generate::{Backend, OpenOptions, load};
+use ffai::convert::{ConvertOptions, Float, convert};
+use ffai::generate::{Backend, OpenOptions, executor, load};
 use ffai::graph::Element;
 use ffai::measure::difference;
 use ffai::weights::Checkpoint;
 use folder_writer::FolderWriter;
 use gguf_writer::{GgufWriter, Item};
 use serde_json::{Value, json};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// NMSE of golden logits on the CPU.
@@ -193,4 +195,39 @@ fn the_original_context_is_the_whole_one_where_nothing_is_said() {
     assert_eq!(silent, original(256));
     differ(&silent, &original(32));
     agree(&original(32), &want("llama31/logits.npy"));
+}
+
+/// What a GGUF file says in its own way is said to others in theirs.
+#[test]
+fn a_converted_file_computes_what_the_file_did() {
+    let changes: [(&str, fn(GgufWriter) -> GgufWriter); 5] = [
+        ("gemma2", |file| {
+            let file = file.without("gemma2.attn_logit_softcapping").without("gemma2.final_logit_softcapping");
+            file.without("gemma2.attention.sliding_window")
+        }),
+        ("gemma2", |file| file.with("gemma2.attention.scale", Item::F32(0.2))),
+        ("gemma3", |file| file.with("gemma3.final_logit_softcapping", Item::F32(5.0))),
+        ("llama", |file| file.with("llama.rope.scaling.factor", Item::F32(4.0))),
+        ("mistral", |file| file.with("llama.attention.sliding_window", Item::U32(5))),
+    ];
+    for (family, change) in changes {
+        let writer = change(damaged::file(&golden(&format!("{family}/{family}.gguf"))));
+        let file = Temporary::new(&writer.finish());
+        let folder = folder::Folder::new();
+        converted(&file.0, &folder.0.join("converted")).unwrap();
+        agree(&logits(&folder.0.join("converted"), family), &logits(&file.0, family));
+    }
+    let writer = damaged::file(&golden("llama/llama.gguf")).with("llama.attention.scale", Item::F32(0.3));
+    let file = Temporary::new(&writer.finish());
+    let folder = folder::Folder::new();
+    let error = converted(&file.0, &folder.0.join("converted")).unwrap_err();
+    assert!(error.to_string().contains("scores with a factor of 0.3"), "{error}");
+}
+
+/// Converts to f32 on the reference.
+fn converted(source: &Path, out: &Path) -> Result<(), ffai::Error> {
+    let mut executor = executor(&OpenOptions { backend: Backend::Cpu, ..OpenOptions::default() })?;
+    let options = ConvertOptions { dtype: Some(Float::F32), ..ConvertOptions::default() };
+    let checkpoint = Checkpoint::open(source)?;
+    convert(&checkpoint, out, &options, &mut *executor, &mut |_, _| ControlFlow::Continue(())).map(drop)
 }

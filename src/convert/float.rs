@@ -112,10 +112,10 @@ mod tests {
     #[test]
     fn halves_are_rounded_to_even() {
         // 1 + 2^-8 lies between two bf16 numbers, 1 + 2^-11 between two f16 ones.
-        let values = [1.003_906_25, 1.011_718_75, 1.000_488_3];
+        let values = [1.003_906_3, 1.011_718_8, 1.000_488_3];
         assert_eq!(Float::Bf16.store(&values).unwrap(), [0x80, 0x3F, 0x82, 0x3F, 0x80, 0x3F]);
         assert_eq!(Float::F16.store(&values[2..]).unwrap(), [0x00, 0x3C]);
-        assert_eq!(Float::F32.store(&values[..1]).unwrap(), 1.003_906_25_f32.to_le_bytes());
+        assert_eq!(Float::F32.store(&values[..1]).unwrap(), 1.003_906_3_f32.to_le_bytes());
     }
 
     #[test]

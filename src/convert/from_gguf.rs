@@ -211,8 +211,8 @@ impl Source<'_> {
                   "original_max_position_embeddings": original as u64}))
     }
 
-    /// What both generations of Gemma have.
-    fn gemma(&self, config: &mut Config) -> Result<(), crate::Error> {
+    /// What both generations of Gemma have. `window` is that of a file which names none.
+    fn gemma(&self, config: &mut Config, window: Option<u32>) -> Result<(), crate::Error> {
         let ModelConfig { layers, hidden, heads, .. } = *self.config;
         if self.checkpoint.has("output.weight") {
             return Err(self.no_equivalent("a head of its own".to_owned()));
@@ -227,19 +227,25 @@ impl Source<'_> {
             config.insert(key.to_owned(), "gelu_pytorch_tanh".into());
         }
         // Silence means no window here, where it means 4096 there.
-        let window = self.window()?.ok_or_else(|| self.no_equivalent("attention without a window".to_owned()))?;
+        let window = self.window()?.or(window);
+        let window = window.ok_or_else(|| self.no_equivalent("attention without a window".to_owned()))?;
         config.insert("sliding_window".to_owned(), window.into());
         Ok(())
     }
 
     /// `layer_types`: every `period`-th layer sees everything.
     fn layer_types(&self, config: &mut Config, period: u32) {
-        let kind = |layer: u32| if (layer + 1) % period == 0 { "full_attention" } else { "sliding_attention" };
+        let kind = |layer: u32| if (layer + 1).is_multiple_of(period) { "full_attention" } else { "sliding_attention" };
         config.insert("layer_types".to_owned(), (0..self.config.layers).map(kind).collect());
     }
 
-    fn silu(&self, config: &mut Config) {
+    /// What all families have whose gate is SiLU; none of them has a word for another factor of scores.
+    fn silu(&self, config: &mut Config) -> Result<(), crate::Error> {
         config.insert("hidden_act".to_owned(), "silu".into());
+        match self.settings.opt_f32("attention.scale")? {
+            Some(scale) => Err(self.no_equivalent(format!("scores with a factor of {scale}"))),
+            None => Ok(()),
+        }
     }
 
     fn refuse_biases(&self) -> Result<(), crate::Error> {
@@ -257,7 +263,7 @@ fn linear(factor: f32) -> Value {
 /// Files of Mistral come under llama's name, with a window of which llama knows nothing.
 fn llama(source: &Source<'_>, config: &mut Config) -> Result<(), crate::Error> {
     source.refuse_biases()?;
-    source.silu(config);
+    source.silu(config)?;
     source.rope(config, 1e4)?;
     config.insert("mlp_bias".to_owned(), false.into());
     if let Some(window) = source.window()? {
@@ -270,14 +276,14 @@ fn llama(source: &Source<'_>, config: &mut Config) -> Result<(), crate::Error> {
 
 fn mistral(source: &Source<'_>, config: &mut Config) -> Result<(), crate::Error> {
     source.refuse_biases()?;
-    source.silu(config);
+    source.silu(config)?;
     source.rope(config, 1e4)?;
     config.insert("sliding_window".to_owned(), source.window()?.into());
     Ok(())
 }
 
 fn qwen(source: &Source<'_>, config: &mut Config) -> Result<(), crate::Error> {
-    source.silu(config);
+    source.silu(config)?;
     source.rope(config, 1e4)?;
     config.insert("use_sliding_window".to_owned(), false.into());
     config.insert("sliding_window".to_owned(), Value::Null);
@@ -286,19 +292,19 @@ fn qwen(source: &Source<'_>, config: &mut Config) -> Result<(), crate::Error> {
 }
 
 fn gemma2(source: &Source<'_>, config: &mut Config) -> Result<(), crate::Error> {
-    source.gemma(config)?;
+    // Files from before these keys mean what the family has.
+    source.gemma(config, Some(4096))?;
     source.rope(config, 1e4)?;
     source.layer_types(config, 2);
-    for key in ["attn_logit_softcapping", "final_logit_softcapping"] {
-        let cap = source.settings.opt_f32(key)?.filter(|&cap| cap != 0.0);
-        config.insert(key.to_owned(), cap.map_or(Value::Null, number));
+    for (key, old) in [("attn_logit_softcapping", 50.0), ("final_logit_softcapping", 30.0)] {
+        config.insert(key.to_owned(), number(source.settings.opt_f32(key)?.unwrap_or(old)));
     }
     Ok(())
 }
 
 fn gemma3(source: &Source<'_>, config: &mut Config) -> Result<(), crate::Error> {
     const PATTERN: u32 = 6;
-    source.gemma(config)?;
+    source.gemma(config, None)?;
     source.rope(config, 1e6)?;
     let pattern = source.settings.opt_u32("attention.sliding_window_pattern")?.filter(|&pattern| pattern > 0);
     let pattern = pattern.unwrap_or(PATTERN);
@@ -307,6 +313,7 @@ fn gemma3(source: &Source<'_>, config: &mut Config) -> Result<(), crate::Error> 
     let local = source.settings.opt_f32("rope.freq_base_swa")?.unwrap_or(1e4);
     config.insert("rope_local_base_freq".to_owned(), number(local));
     config.insert("attn_logit_softcapping".to_owned(), Value::Null);
-    config.insert("final_logit_softcapping".to_owned(), Value::Null);
+    let cap = source.settings.opt_f32("final_logit_softcapping")?;
+    config.insert("final_logit_softcapping".to_owned(), cap.map_or(Value::Null, number));
     Ok(())
 }

@@ -267,8 +267,8 @@ impl Error {
                 "it may be a part of a checkpoint, or a model of another kind: fetch the whole model again"
             }
             Self::UnsupportedType { .. } => {
-                "fetch another variant of the same model: GGUF of Q4_K_M, Q8_0 or F16, safetensors of bf16 and MLX \
-                 affine usually exist"
+                "fetch another variant of the same model (GGUF of Q4_K_M, Q8_0 or F16, MLX affine), or convert its \
+                 original weights: `ffai convert … --bits 4`"
             }
             Self::Unused { .. } => {
                 "the model is of a variant that this build does not know, or the file's number of layers \

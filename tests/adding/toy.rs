@@ -38,9 +38,8 @@ fn load(loader: &mut Loader<'_>, config: ModelConfig) -> Result<Box<dyn Model>, 
         logit_cap: None,
         tied: s.opt_bool("tie_word_embeddings")?,
     };
-    let frequencies = Rope::of(checkpoint, &s, 1e4)?.frequencies(config.rotary, None);
-    let frequencies = loader.upload_vector("rotary frequencies", &frequencies)?;
+    let rope = Rope::of(checkpoint, &s, 1e4)?.load(loader, "rotary frequencies", config.rotary, None)?;
     let scores = plain_scores(checkpoint, &config, &s)?;
-    let kinds = vec![LayerKind { scores, frequencies }; config.layers as usize];
+    let kinds = vec![LayerKind { scores, rope }; config.layers as usize];
     Decoder::load(loader, config, &variant, &kinds)
 }

@@ -114,14 +114,15 @@ fn started(model: &str, out: &Path) -> std::process::Child {
     let folder = out.parent().unwrap();
     let child = command(&["convert", model, &out.display().to_string(), "--bits", "4"]).spawn().unwrap();
     let begun = Instant::now();
-    loop {
+    let writes = || {
         let partial = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).next();
-        if partial.is_some_and(|partial| partial.join("model.safetensors").exists()) {
-            return child;
-        }
+        partial.is_some_and(|partial| partial.join("model.safetensors").exists())
+    };
+    while !writes() {
         assert!(begun.elapsed() < Duration::from_secs(120), "no weights are written");
         std::thread::sleep(Duration::from_millis(1));
     }
+    child
 }
 
 #[test]

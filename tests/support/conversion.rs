@@ -44,10 +44,10 @@ pub(crate) fn converted_on(
     (out, report.unwrap_or_else(|error| panic!("{}: {error}", source.display())))
 }
 
-/// Logits at every position of every prompt, by the reference.
-pub(crate) fn logits(folder: &Path, prompts: &[Vec<u32>]) -> Vec<Vec<Vec<f32>>> {
+/// Logits at every position of every prompt.
+pub(crate) fn logits(backend: Backend, folder: &Path, prompts: &[Vec<u32>]) -> Vec<Vec<Vec<f32>>> {
     let checkpoint = Checkpoint::open(folder).unwrap();
-    let options = OpenOptions { backend: Backend::Cpu, kv: Element::F32, ..OpenOptions::default() };
+    let options = OpenOptions { backend, kv: Element::F32, ..OpenOptions::default() };
     let mut engine = load(&checkpoint, &options, &mut |_, _| {}).unwrap();
     let mut all = Vec::new();
     for ids in prompts {
