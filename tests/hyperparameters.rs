@@ -200,7 +200,8 @@ fn the_original_context_is_the_whole_one_where_nothing_is_said() {
 /// What a GGUF file says in its own way is said to others in theirs.
 #[test]
 fn a_converted_file_computes_what_the_file_did() {
-    let changes: [(&str, fn(GgufWriter) -> GgufWriter); 5] = [
+    type Change = fn(GgufWriter) -> GgufWriter;
+    let changes: [(&str, Change); 5] = [
         ("gemma2", |file| {
             let file = file.without("gemma2.attn_logit_softcapping").without("gemma2.final_logit_softcapping");
             file.without("gemma2.attention.sliding_window")

@@ -67,8 +67,8 @@ fn about(inspection: &Inspection) -> Vec<Line> {
 fn count(number: u64) -> String {
     let millions = number as f64 / 1e6;
     match number {
-        ..1_000_000 => number.to_string(),
-        ..1_000_000_000 => format!("{millions:.1} M"),
+        0..1_000_000 => number.to_string(),
+        1_000_000..1_000_000_000 => format!("{millions:.1} M"),
         _ => format!("{:.2} B", millions / 1e3),
     }
 }

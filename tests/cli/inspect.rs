@@ -49,6 +49,7 @@ fn scripts_get_one_object_with_fields_that_stay() {
         "fit",
         "model",
         "model_type",
+        "name",
         "parameters",
         "problems",
         "sampling",
