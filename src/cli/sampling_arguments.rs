@@ -54,6 +54,7 @@ impl SamplingArguments {
         options.check()?;
         Ok(options)
     }
+
     /// Each value that tells how tokens are chosen, and who says so.
     pub(crate) fn explained(&self, defaults: &SamplingDefaults) -> String {
         fn part<T: Display>(name: &str, given: Option<T>, default: &Sourced<T>) -> String {

@@ -59,16 +59,6 @@ pub struct SamplingDefaults {
     pub repetition_penalty: Sourced<f32>,
 }
 
-/// What one source says; `None` where it says nothing.
-#[derive(Default)]
-struct Said {
-    temperature: Option<f32>,
-    top_k: Option<u32>,
-    top_p: Option<f32>,
-    min_p: Option<f32>,
-    repetition_penalty: Option<f32>,
-}
-
 /// How `checkpoint` is sampled unless its user says otherwise: what the checkpoint says, value by value, else what its family does.
 ///
 /// # Errors
@@ -77,7 +67,7 @@ pub fn sampling_defaults(checkpoint: &Checkpoint) -> Result<SamplingDefaults, Er
     let (said, source) = match (checkpoint.gguf(), checkpoint.folder()) {
         (Some(gguf), _) => (in_metadata(gguf.metadata(), gguf.path())?, Source::GgufMetadata),
         (None, Some(folder)) => (in_folder(folder)?, Source::GenerationConfig),
-        (None, None) => (Said::default(), Source::Ffai),
+        (None, None) => (GenerationDefaults::default(), Source::Ffai),
     };
     let usual = SamplingOptions::default();
     let (family, otherwise) = match model::family(checkpoint) {
@@ -117,16 +107,17 @@ fn either<T>(said: Option<T>, source: Source, usual: T, otherwise: Source) -> So
     }
 }
 
-fn in_folder(folder: &Path) -> Result<Said, Error> {
-    let GenerationDefaults { do_sample, temperature, top_k, top_p, min_p, repetition_penalty, .. } =
-        GenerationDefaults::from_folder(folder)?;
+fn in_folder(folder: &Path) -> Result<GenerationDefaults, Error> {
+    let mut said = GenerationDefaults::from_folder(folder)?;
     // Authors who say that nothing is drawn mean the best token, whatever temperature stands beside it.
-    let temperature = if do_sample == Some(false) { Some(0.0) } else { temperature };
-    Ok(Said { temperature, top_k, top_p, min_p, repetition_penalty })
+    if said.do_sample == Some(false) {
+        said.temperature = Some(0.0);
+    }
+    Ok(said)
 }
 
 /// The keys that llama.cpp's converter makes of a `generation_config.json`. Where its sampler takes a value for "off", so does this.
-fn in_metadata(metadata: &Metadata, file: &Path) -> Result<Said, Error> {
+fn in_metadata(metadata: &Metadata, file: &Path) -> Result<GenerationDefaults, Error> {
     let number = |key: &str, from: f32, to: f32| -> Result<Option<f32>, Error> {
         let key = format!("general.sampling.{key}");
         match metadata.opt_f32(&key)? {
@@ -144,11 +135,12 @@ fn in_metadata(metadata: &Metadata, file: &Path) -> Result<Said, Error> {
         Some(Value::I32(..=0)) => Some(0),
         _ => metadata.opt_u32("general.sampling.top_k")?,
     };
-    Ok(Said {
+    Ok(GenerationDefaults {
         temperature: number("temp", -1e9, 100.0)?.map(|value| value.max(0.0)),
         top_k,
         top_p: number("top_p", f32::MIN_POSITIVE, 1e9)?.map(|value| value.min(1.0)),
         min_p: number("min_p", -1e9, 1.0)?.map(|value| value.max(0.0)),
         repetition_penalty: number("penalty_repeat", 0.01, 100.0)?,
+        ..GenerationDefaults::default()
     })
 }

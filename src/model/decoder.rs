@@ -58,6 +58,13 @@ pub(super) struct LayerKind {
     pub(super) rope: LoadedRope,
 }
 
+impl LayerKind {
+    /// A kind per layer that differs in the window alone.
+    pub(super) fn windowed(windows: Vec<Option<u32>>, scores: Scores, rope: LoadedRope) -> Vec<Self> {
+        windows.into_iter().map(|window| Self { scores: Scores { window, ..scores }, rope }).collect()
+    }
+}
+
 pub(super) struct Decoder {
     config: ModelConfig,
     embedding: Matrix,

@@ -66,8 +66,7 @@ fn load(loader: &mut Loader<'_>, config: ModelConfig) -> Result<Box<dyn Model>, 
         window: None,
     };
     let rope = Rope::of(checkpoint, &s, 1e4)?.load(loader, "rotary frequencies", config.rotary, None)?;
-    let kinds: Vec<LayerKind> =
-        windows.into_iter().map(|window| LayerKind { scores: Scores { window, ..scores }, rope }).collect();
+    let kinds = LayerKind::windowed(windows, scores, rope);
     Decoder::load(loader, config, &variant, &kinds)
 }
 

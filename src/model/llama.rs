@@ -7,7 +7,6 @@ use super::window::{plain_scores, window, windows};
 use super::{Family, Model, USUAL};
 use crate::Error;
 use crate::kernels::gate_mul::Activation;
-use crate::kernels::paged::Scores;
 use crate::weights::{Loader, Settings};
 
 pub(super) static FAMILY: Family = Family {
@@ -35,8 +34,7 @@ fn load(loader: &mut Loader<'_>, config: ModelConfig) -> Result<Box<dyn Model>, 
     let window = if s.is_json() { None } else { window(loader.checkpoint(), &s)? };
     let windows = windows(loader.checkpoint(), &s, config.layers, window, |_| window.is_some())?;
     let scores = plain_scores(loader.checkpoint(), &config, &s)?;
-    let kinds: Vec<LayerKind> =
-        windows.into_iter().map(|window| LayerKind { scores: Scores { window, ..scores }, rope }).collect();
+    let kinds = LayerKind::windowed(windows, scores, rope);
     Decoder::load(loader, config, &variant, &kinds)
 }
 

@@ -7,7 +7,6 @@ use super::rope::Rope;
 use super::window::{plain_scores, window, windows};
 use super::{Family, Model, USUAL};
 use crate::Error;
-use crate::kernels::paged::Scores;
 use crate::weights::{Checkpoint, Loader, Settings};
 
 pub(super) static FAMILY: Family = Family {
@@ -48,8 +47,7 @@ impl Decoder {
         let slides = |layer| window.is_some() && layer >= first;
         let windows = windows(loader.checkpoint(), &s, config.layers, window, slides)?;
         let scores = plain_scores(loader.checkpoint(), &config, &s)?;
-        let kinds: Vec<LayerKind> =
-            windows.into_iter().map(|window| LayerKind { scores: Scores { window, ..scores }, rope }).collect();
+        let kinds = LayerKind::windowed(windows, scores, rope);
         Self::load(loader, config, variant, &kinds)
     }
 }

@@ -3,6 +3,7 @@
 use super::Checkpoint;
 use super::format;
 use super::gguf::{Gguf, Metadata};
+use super::packed::Said;
 use super::safetensors::{Dtype, SafeTensor, Safetensors};
 use serde::Serialize;
 
@@ -145,9 +146,7 @@ fn packed<'a>(checkpoint: &'a Checkpoint, tensors: &Safetensors, config: &Metada
     let part = |name: &str| tensors.find(&format!("{layer}.{name}"));
     let scales = part("scales");
     let bytes = weight.bytes + [scales, part("biases")].into_iter().flatten().map(|part| part.bytes).sum::<u64>();
-    let tables = ["quantization", "quantization_config"];
-    let names = tables.iter().flat_map(|table| [format!("{table}.{layer}.group_size"), format!("{table}.group_size")]);
-    let group = names.filter_map(|name| config.opt_u64(&name).ok().flatten()).next();
+    let group = Said::of(config, layer).ok().and_then(|said| said.group);
     let groups = scales.and_then(|scales| scales.shape.last().copied());
     let cols = group.zip(groups).and_then(|(group, groups)| group.checked_mul(groups));
     match cols.and_then(|cols| checkpoint.stored(weight.name, cols).ok()) {

@@ -74,14 +74,14 @@ pub(super) fn packed<'a>(
 }
 
 /// What `config.json` says of one layer's quantization: its own entry, else that of all.
-struct Said<'a> {
+pub(super) struct Said<'a> {
     mode: &'a str,
     bits: Option<u64>,
-    group: Option<u64>,
+    pub(super) group: Option<u64>,
 }
 
 impl<'a> Said<'a> {
-    fn of(config: &'a Metadata, layer: &str) -> Result<Self, Error> {
+    pub(super) fn of(config: &'a Metadata, layer: &str) -> Result<Self, Error> {
         // Both tables are written, with the same content.
         let tables = ["quantization", "quantization_config"];
         let spelled = |key: &str| {

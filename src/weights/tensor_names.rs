@@ -60,24 +60,41 @@ impl TensorNames {
 
     /// Whether `name` has a translation, so that [`TensorNames::native`] does not give it back as it is.
     pub fn translates(&self, name: &str) -> bool {
-        let (stem, _) = name.rsplit_once('.').unwrap_or((name, ""));
-        let role = stem.strip_prefix("blk.").and_then(|rest| rest.split_once('.')).map_or(stem, |(_, role)| role);
-        role == "output" || self.family.iter().chain(COMMON).any(|(canonical, _)| *canonical == role)
+        let Parts { role, .. } = Parts::of(name);
+        role == "output" || self.translated(role).is_some()
+    }
+
+    /// What Hugging Face checkpoints of the family call a role.
+    fn translated(&self, role: &str) -> Option<&'static str> {
+        self.family.iter().chain(COMMON).find(|(canonical, _)| *canonical == role).map(|(_, name)| *name)
     }
 
     /// What the file calls `name`, such as `blk.3.attn_q.weight`.
     pub fn native(&self, name: &str) -> String {
         let Some((prefix, head)) = self.prefix else { return name.to_owned() };
-        let (stem, suffix) = name.rsplit_once('.').unwrap_or((name, "weight"));
-        if stem == "output" {
+        let Parts { layer, role, suffix } = Parts::of(name);
+        if layer.is_none() && role == "output" {
             return format!("{head}.{suffix}");
         }
-        let (layer, role) = match stem.strip_prefix("blk.").and_then(|rest| rest.split_once('.')) {
-            Some((index, role)) => (format!("layers.{index}."), role),
-            None => (String::new(), stem),
-        };
-        let translated = self.family.iter().chain(COMMON).find(|(canonical, _)| *canonical == role);
-        let role = translated.map_or(role, |(_, name)| name);
+        let layer = layer.map_or_else(String::new, |index| format!("layers.{index}."));
+        let role = self.translated(role).unwrap_or(role);
         format!("{prefix}{layer}{role}.{suffix}")
+    }
+}
+
+/// A name of the canon, taken apart: `blk.3.attn_q.weight` is layer `3`, role `attn_q`, suffix `weight`.
+struct Parts<'a> {
+    layer: Option<&'a str>,
+    role: &'a str,
+    suffix: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(name: &'a str) -> Self {
+        let (stem, suffix) = name.rsplit_once('.').unwrap_or((name, "weight"));
+        match stem.strip_prefix("blk.").and_then(|rest| rest.split_once('.')) {
+            Some((layer, role)) => Self { layer: Some(layer), role, suffix },
+            None => Self { layer: None, role: stem, suffix },
+        }
     }
 }

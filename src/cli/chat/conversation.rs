@@ -1,6 +1,7 @@
 //! What was said, and its file.
 
 use super::super::ending::Ending;
+use super::super::fetching::printable;
 use ffai::text::Message;
 use serde::{Deserialize, Serialize};
 use std::io::{Read as _, Write as _};
@@ -64,8 +65,7 @@ impl Conversation {
         }
         serde_json::from_slice(&bytes).map_err(|error| {
             // Field names of a file of any kind may be quoted in there.
-            let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-            let error: String = error.to_string().chars().take(200).map(escape).collect();
+            let error = printable(&error.to_string().chars().take(200).collect::<String>());
             Ending::failed(format!("{place}: {expected}: {error}"), hint)
         })
     }

@@ -8,6 +8,14 @@ pub(super) fn half(bytes: &[u8], at: usize) -> f32 {
     f16::from_le_bytes([bytes[at], bytes[at + 1]]).to_f32()
 }
 
+/// Splits blocks of an f16 scale and `QUANTS` bytes of quants into their planes.
+pub(super) fn repack_scaled<const QUANTS: usize>(file: &[u8], quants: &mut [u8], scales: &mut [u8]) {
+    for (index, block) in file.chunks_exact(2 + QUANTS).enumerate() {
+        scales[index * 2..][..2].copy_from_slice(&block[..2]);
+        quants[index * QUANTS..][..QUANTS].copy_from_slice(&block[2..]);
+    }
+}
+
 /// A block of random quants whose first `halves` fields are f16 scales of a plausible size.
 pub(super) fn random(rng: &mut Rng, file: &mut [u8], halves: usize) {
     for byte in file.iter_mut() {

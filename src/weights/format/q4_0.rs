@@ -18,10 +18,7 @@ pub(super) static FORMAT: Format = Format {
 };
 
 fn repack([file, ..]: [&[u8]; 3], quants: &mut [u8], scales: &mut [u8]) {
-    for (index, block) in file.chunks_exact(18).enumerate() {
-        scales[index * 2..][..2].copy_from_slice(&block[..2]);
-        quants[index * 16..][..16].copy_from_slice(&block[2..]);
-    }
+    block::repack_scaled::<16>(file, quants, scales);
 }
 
 fn unpack(quants: &[u8], scales: &[u8], block: usize, out: &mut [f32; 32]) {
