@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here says where")]
 
-use ffai::graph::{Access, Cases, Op, Target};
+use ffai::graph::{Access, Cases, Op, Target, Value};
 use ffai::kernels::CATALOGUE;
 use ffai::weights::format::FORMATS;
 use naga::back::{msl, spv};
@@ -25,7 +25,7 @@ fn for_each_source(mut check: impl FnMut(&Op, &str)) {
         (kernel.cases)(&mut cases);
         for case in &cases.cases {
             for op in case.plan.ops.iter().filter(|op| op.kernel.name == kernel.name) {
-                let source = ffai::gpu::source(op);
+                let source = ffai::gpu::wgsl(op);
                 // Shapes differ only in numbers; one source per kernel, format and set of switches is enough.
                 let switches: Vec<String> =
                     source.lines().filter(|l| l.contains(": bool") || l.contains("alias")).map(str::to_owned).collect();
@@ -139,4 +139,54 @@ fn every_kernel_becomes_spirv() {
             .unwrap_or_else(|error| panic!("{}: {error}", op.kernel.name));
         assert_eq!(words[0], 0x0723_0203);
     });
+}
+
+/// Parameters of an override's entry point: name and what it is bound to.
+fn parameters(op: &Op, text: &str) -> Vec<(String, String)> {
+    let start = format!("kernel void {}(", op.kernel.name);
+    let signature = text.split(&start).nth(1).unwrap_or_else(|| panic!("no `{start}`"));
+    let signature = signature.split("\n{").next().unwrap();
+    let words = signature.split("]]").filter_map(|parameter| parameter.rsplit_once("[["));
+    words
+        .map(|(declared, bound)| {
+            let name = declared.trim().rsplit([' ', '*', '&']).next().unwrap();
+            (name.to_owned(), bound.trim().to_owned())
+        })
+        .collect()
+}
+
+/// An override stands where its twin stands: same slots, same constants, same workgroup.
+#[test]
+fn overrides_have_the_bindings_constants_and_workgroups_of_their_twins() {
+    let mut seen = BTreeSet::new();
+    for_each_source(|op, source| {
+        let Some(text) = ffai::gpu::metal(op) else { return };
+        let name = op.kernel.name;
+        seen.insert(name);
+        let slots: Vec<(String, String)> =
+            parameters(op, &text).into_iter().filter(|(_, bound)| bound.starts_with("buffer(")).collect();
+        let declared = op.kernel.bindings.iter().map(|binding| binding.name).chain(["lengths"]);
+        for (slot, ((found, bound), declared)) in slots.iter().zip(declared).enumerate() {
+            assert_eq!((found.as_str(), bound.as_str()), (declared, format!("buffer({slot})").as_str()), "{name}");
+        }
+        assert!(slots.len() >= op.kernel.bindings.len(), "{name}: {slots:?}");
+        for (slot, binding) in op.kernel.bindings.iter().enumerate() {
+            let pointer = format!("{} [[buffer({slot})]]", binding.name);
+            let line = text.lines().find(|line| line.contains(&pointer)).unwrap_or_else(|| panic!("{name}: {pointer}"));
+            let constant = line.trim_start().starts_with("device const ");
+            assert_eq!(constant, !binding.access.writes(), "{name}: whether `{}` is written", binding.name);
+        }
+        for (constant, _) in op.constants.iter() {
+            let uses = |text: &str| {
+                text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| *word == constant).count()
+            };
+            assert!(uses(&text) > 1, "{name}: the override does not use {constant}");
+        }
+        let (module, _) = validated(source);
+        let threads = op.constants.find("WORKGROUP");
+        assert_eq!(threads, Some(Value::U32(module.entry_points[0].workgroup_size[0])), "{name}: threads");
+        assert!(text.contains("[[max_total_threads_per_threadgroup(WORKGROUP)]]\nkernel void"), "{name}");
+    });
+    let with: BTreeSet<&str> = CATALOGUE.iter().filter(|kernel| kernel.metal.is_some()).map(|k| k.name).collect();
+    assert_eq!(seen, with, "an override that takes no case");
 }

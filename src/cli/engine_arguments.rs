@@ -5,7 +5,7 @@ use super::ending::Ending;
 use super::values;
 use clap::{Args, ValueEnum};
 use ffai::generate::{Backend, OpenOptions};
-use ffai::gpu::AdapterChoice;
+use ffai::gpu::{AdapterChoice, KernelChoice};
 use ffai::graph::Element;
 
 /// What runs a model, and how.
@@ -30,6 +30,16 @@ pub(crate) struct EngineArguments {
     /// Compile kernels with bounds checks
     #[arg(long, help_heading = "Device")]
     pub(crate) checked: bool,
+    /// What kernels are compiled from: `auto` takes the Metal sources where they run, and WGSL for the rest
+    #[arg(
+        long,
+        value_enum,
+        value_name = "NAME",
+        default_value = "auto",
+        env = "FFAI_KERNELS",
+        help_heading = "Device"
+    )]
+    pub(crate) kernels: KernelSources,
     /// Start at once and compile kernels as they are needed
     #[arg(long, help_heading = "Device")]
     pub(crate) no_prewarm: bool,
@@ -48,6 +58,24 @@ pub(crate) enum BackendChoice {
 pub(crate) enum KvCache {
     F16,
     F32,
+}
+
+/// What kernels are compiled from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KernelSources {
+    Auto,
+    Wgsl,
+    Msl,
+}
+
+impl From<KernelSources> for KernelChoice {
+    fn from(sources: KernelSources) -> Self {
+        match sources {
+            KernelSources::Auto => Self::Auto,
+            KernelSources::Wgsl => Self::Wgsl,
+            KernelSources::Msl => Self::Msl,
+        }
+    }
 }
 
 impl KvCache {
@@ -81,6 +109,7 @@ impl EngineArguments {
             context: self.ctx.0,
             kv: self.kv_cache.element(),
             memory_budget: self.memory_budget,
+            kernels: self.kernels.into(),
             ..OpenOptions::default()
         })
     }

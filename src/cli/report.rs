@@ -65,12 +65,10 @@ pub(crate) fn stats(stats: &GenerationStats) -> String {
 
 /// What runs, on one line.
 pub(crate) fn device(device: &DeviceReport) -> String {
-    let DeviceReport { backend, name, driver } = device;
-    if driver.is_empty() {
-        format!("device: {name} ({backend})")
-    } else {
-        format!("device: {name} ({backend}, {driver})")
-    }
+    let DeviceReport { backend, name, driver, kernels, warning } = device;
+    let parts: Vec<&str> = [*backend, driver.as_str()].into_iter().filter(|part| !part.is_empty()).collect();
+    let warning = warning.as_ref().map_or_else(String::new, |warning| format!("\nwarning: {warning}"));
+    format!("device: {name} ({}), kernels: {kernels}{warning}", parts.join(", "))
 }
 
 /// The five most probable tokens, one to a line: probability, id, text.

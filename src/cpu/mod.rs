@@ -147,7 +147,13 @@ impl Executor for Cpu {
     }
 
     fn device(&self) -> DeviceReport {
-        DeviceReport { backend: "cpu", name: "CPU reference".to_owned(), driver: String::new() }
+        DeviceReport {
+            backend: "cpu",
+            name: "CPU reference".to_owned(),
+            driver: String::new(),
+            kernels: "twins",
+            warning: None,
+        }
     }
 
     fn allocate(&mut self, label: &str, _role: BufferRole, bytes: u64) -> Result<BufferId, ExecuteError> {

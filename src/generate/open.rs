@@ -4,7 +4,7 @@ use super::engine::{CHUNK, Engine, EngineOptions, check_features};
 use super::fit::{RehearsedModel, check_context};
 use crate::Error;
 use crate::cpu::Cpu;
-use crate::gpu::{AdapterChoice, Gpu, GpuOptions};
+use crate::gpu::{AdapterChoice, Gpu, GpuOptions, KernelChoice};
 use crate::graph::{Element, Executor};
 use crate::model;
 use crate::text::{Tokenizer, Vocabulary};
@@ -40,6 +40,8 @@ pub struct OpenOptions {
     pub memory_budget: Option<u64>,
     /// Records plans as for a software driver, or as for a card; `None` goes by the device.
     pub software: Option<bool>,
+    /// What kernels are compiled from.
+    pub kernels: KernelChoice,
 }
 
 impl Default for OpenOptions {
@@ -53,6 +55,7 @@ impl Default for OpenOptions {
             chunk: CHUNK,
             memory_budget: None,
             software: None,
+            kernels: KernelChoice::Auto,
         }
     }
 }
@@ -117,6 +120,7 @@ pub fn executor(options: &OpenOptions) -> Result<Box<dyn Executor>, Error> {
             checked: options.checked,
             memory_budget: options.memory_budget,
             software: options.software,
+            kernels: options.kernels,
         })?),
     })
 }

@@ -96,7 +96,10 @@ pub(super) fn open(options: &GpuOptions) -> Result<Opened, ExecuteError> {
             device: info.name,
         });
     }
-    let wanted = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
+    let wanted = wgpu::Features::SUBGROUP
+        | wgpu::Features::SHADER_F16
+        | wgpu::Features::TIMESTAMP_QUERY
+        | wgpu::Features::PASSTHROUGH_SHADERS;
     let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
         label: Some("ffai"),
         required_features: features & wanted,

@@ -6,19 +6,37 @@ mod memory;
 mod pipelines;
 mod probe;
 mod readback;
+mod smoke;
+mod source;
 
 pub use adapter::{AdapterChoice, AdapterLine, adapters};
-pub use pipelines::source;
+pub use source::{Language, metal, wgsl};
 
 use crate::graph::{
     BufferId, BufferRole, DeviceReport, ExecuteError, Executor, MemoryReport, Operand, Plan, PreparedId, Slice, Target,
     Tensor, Ticket, Trace, TraceEvent,
 };
+use adapter::Opened;
 use buffers::Buffers;
-use pipelines::Pipelines;
+use pipelines::{Pipeline, Pipelines};
 use readback::Readback;
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
+
+/// What kernels are compiled from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KernelChoice {
+    /// Overrides where the device takes them and they pass a first test, WGSL elsewhere.
+    #[default]
+    Auto,
+    /// WGSL alone.
+    Wgsl,
+    /// Overrides for Metal; an error where they cannot run.
+    Msl,
+    /// SPIR-V that naga makes of the WGSL, handed to the driver as overrides are: what there is of their path without Metal, for tests.
+    Spirv,
+}
 
 /// How to open a GPU.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +49,8 @@ pub struct GpuOptions {
     pub memory_budget: Option<u64>,
     /// Records plans as for a software driver, or as for a card, whatever the device is. Tests run both kinds anywhere.
     pub software: Option<bool>,
+    /// What kernels are compiled from.
+    pub kernels: KernelChoice,
 }
 
 /// Changes shader sources before they are compiled: `(kernel name, source) -> source`. Tests plant faults with it.
@@ -49,6 +69,8 @@ pub struct Gpu {
     readback: Readback,
     trace: Trace,
     failure: Arc<Mutex<Option<String>>>,
+    language: Language,
+    warning: Option<String>,
 }
 
 struct Prepared {
@@ -75,13 +97,14 @@ impl Gpu {
                 note(&lost, format!("lost: {message}"));
             }
         });
-        let mut target = opened.target;
+        let mut target = opened.target.clone();
         target.subgroup = probe::subgroup_size(&opened.device, &opened.queue)?;
         target.software = options.software.unwrap_or(target.software);
+        let (language, warning) = kernels(options, &opened, target.subgroup)?;
         let budget = options.memory_budget.or_else(|| memory::budget(&opened.info));
         Ok(Self {
             buffers: Buffers::new(&opened.device, &target, opened.info.name.clone(), budget),
-            pipelines: Pipelines::new(options.checked),
+            pipelines: Pipelines::new(options.checked, language),
             prepared: HashMap::new(),
             next_plan: 0,
             readback: Readback::default(),
@@ -91,6 +114,8 @@ impl Gpu {
             queue: opened.queue,
             info: opened.info,
             target,
+            language,
+            warning,
         })
     }
 
@@ -114,9 +139,10 @@ impl Gpu {
             self.buffers.create_arena(plan.arena_bytes)?;
         }
         let mut dispatches = Vec::with_capacity(plan.ops.len());
-        for op in &plan.ops {
-            let (pipeline, layout) = self.pipelines.get(&self.device, op);
-            let entries: Vec<wgpu::BindGroupEntry<'_>> = op
+        let lengths = self.lengths(plan);
+        for (index, op) in plan.ops.iter().enumerate() {
+            let Pipeline { pipeline, layout, lengths: wants } = self.pipelines.get(&self.device, op)?;
+            let mut entries: Vec<wgpu::BindGroupEntry<'_>> = op
                 .operands
                 .iter()
                 .enumerate()
@@ -125,15 +151,42 @@ impl Gpu {
                     resource: wgpu::BindingResource::Buffer(self.buffers.binding(plan, operand)),
                 })
                 .collect();
+            if wants && let Some(lengths) = &lengths {
+                let (offset, size) = (index as u64 * LENGTHS, NonZeroU64::new(LENGTHS));
+                let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: lengths, offset, size });
+                entries.push(wgpu::BindGroupEntry { binding: op.operands.len() as u32, resource });
+            }
             let bindings = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some(op.kernel.name),
-                layout,
+                layout: &layout,
                 entries: &entries,
             });
-            dispatches.push(Dispatch { pipeline: pipeline.clone(), bindings, workgroups: op.workgroups });
+            dispatches.push(Dispatch { pipeline, bindings, workgroups: op.workgroups });
         }
         self.check()?;
         Ok(dispatches)
+    }
+
+    /// The lengths of each op's operands in bytes, for shaders that wgpu does not tell them.
+    fn lengths(&self, plan: &Plan) -> Option<wgpu::Buffer> {
+        if self.language == Language::Wgsl || plan.ops.is_empty() {
+            return None;
+        }
+        let mut bytes = vec![0; plan.ops.len() * LENGTHS as usize];
+        for (op, bytes) in plan.ops.iter().zip(bytes.chunks_exact_mut(LENGTHS as usize)) {
+            for (operand, bytes) in op.operands.iter().zip(bytes.chunks_exact_mut(4)) {
+                let length = u32::try_from(operand.bytes()).unwrap_or(u32::MAX);
+                bytes.copy_from_slice(&length.to_le_bytes());
+            }
+        }
+        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("lengths"),
+            size: bytes.len() as u64,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.queue.write_buffer(&buffer, 0, &bytes);
+        Some(buffer)
     }
 
     /// Lets the arena's memory go. Bind groups would keep it: they are made anew when their plans run again.
@@ -160,6 +213,38 @@ impl Gpu {
     }
 }
 
+/// Bytes of the lengths of one op: room for 16 slots, and a multiple of what offsets of bindings are multiples of everywhere.
+const LENGTHS: u64 = 64;
+
+/// What kernels are compiled from on this device, and why it is not what one would expect.
+fn kernels(options: &GpuOptions, opened: &Opened, subgroup: u32) -> Result<(Language, Option<String>), ExecuteError> {
+    let able = opened.device.features().contains(wgpu::Features::PASSTHROUGH_SHADERS);
+    let (wanted, backend, feature) = match options.kernels {
+        KernelChoice::Wgsl => return Ok((Language::Wgsl, None)),
+        // Overrides have no bounds checks.
+        KernelChoice::Auto if options.checked || !able || opened.info.backend != wgpu::Backend::Metal => {
+            return Ok((Language::Wgsl, None));
+        }
+        KernelChoice::Auto | KernelChoice::Msl => (Language::Msl, wgpu::Backend::Metal, "Metal"),
+        KernelChoice::Spirv => (Language::Spirv, wgpu::Backend::Vulkan, "SPIR-V"),
+    };
+    if !able || opened.info.backend != backend {
+        let (what, device) = (format!("--kernels {}", wanted.name()), opened.info.name.clone());
+        return Err(ExecuteError::MissingFeature { feature, what, device });
+    }
+    match smoke::run(&opened.device, &opened.queue, wanted, &smoke::text(wanted), subgroup) {
+        Ok(()) => Ok((wanted, None)),
+        Err(error) if options.kernels == KernelChoice::Auto => {
+            let device = &opened.info.name;
+            Ok((
+                Language::Wgsl,
+                Some(format!("Metal overrides are off: the kernel `smoke` fails on {device}: {error}")),
+            ))
+        }
+        Err(error) => Err(ExecuteError::Device(format!("the kernel `smoke` fails: {error}"))),
+    }
+}
+
 fn note(slot: &Mutex<Option<String>>, message: String) {
     slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(message);
 }
@@ -174,6 +259,8 @@ impl Executor for Gpu {
             backend: "gpu",
             name: self.info.name.clone(),
             driver: format!("{} {}", self.info.driver, self.info.driver_info).trim().to_owned(),
+            kernels: self.language.name(),
+            warning: self.warning.clone(),
         }
     }
 

@@ -1,14 +1,25 @@
-//! Compiles each kernel once per set of constants.
+//! Compiles each kernel once per set of constants, from the source that was chosen for it.
 
 use super::SourceHook;
-use crate::graph::{Access, Kernel, Op};
+use super::source::{self, Language};
+use crate::graph::{Access, Binding, ExecuteError, Kernel, Op};
 use std::collections::HashMap;
 
 pub(super) struct Pipelines {
     checked: bool,
+    preferred: Language,
     hook: Option<SourceHook>,
-    layouts: HashMap<&'static str, wgpu::BindGroupLayout>,
-    compiled: HashMap<Key, wgpu::ComputePipeline>,
+    layouts: HashMap<(&'static str, bool), wgpu::BindGroupLayout>,
+    compiled: HashMap<Key, Pipeline>,
+}
+
+/// A kernel ready to run.
+#[derive(Clone)]
+pub(super) struct Pipeline {
+    pub(super) pipeline: wgpu::ComputePipeline,
+    pub(super) layout: wgpu::BindGroupLayout,
+    /// Whether the slot behind the last binding wants the lengths of all others.
+    pub(super) lengths: bool,
 }
 
 /// A pipeline is its kernel's text with the constants and the format in front.
@@ -16,92 +27,104 @@ pub(super) struct Pipelines {
 struct Key {
     kernel: &'static str,
     format: Option<&'static str>,
+    language: Language,
     prelude: String,
 }
 
-/// The WGSL that an op's pipeline is compiled from: constants, what the weight format defines, then the kernel.
-pub fn source(op: &Op) -> String {
-    let mut text = op.constants.wgsl();
-    if let Some(format) = op.format {
-        text.push_str(include_str!("../../wgsl/lib/block.wgsl"));
-        text.extend(format.wgsl.iter().copied());
-    }
-    for piece in op.kernel.wgsl {
-        text.push_str(piece);
-    }
-    text
-}
-
 impl Pipelines {
-    pub(super) fn new(checked: bool) -> Self {
-        Self { checked, hook: None, layouts: HashMap::new(), compiled: HashMap::new() }
+    pub(super) fn new(checked: bool, preferred: Language) -> Self {
+        Self { checked, preferred, hook: None, layouts: HashMap::new(), compiled: HashMap::new() }
     }
 
     pub(super) fn set_hook(&mut self, hook: SourceHook) {
         self.hook = Some(hook);
     }
 
-    pub(super) fn get(&mut self, device: &wgpu::Device, op: &Op) -> (&wgpu::ComputePipeline, &wgpu::BindGroupLayout) {
-        let kernel = op.kernel;
-        let layout = self.layouts.entry(kernel.name).or_insert_with(|| layout(device, kernel));
-        let key =
-            Key { kernel: kernel.name, format: op.format.map(|format| format.name), prelude: op.constants.wgsl() };
-        let pipeline = self.compiled.entry(key).or_insert_with(|| {
-            let mut text = source(op);
-            if let Some(hook) = &self.hook {
-                text = hook(kernel.name, text);
-            }
-            compile(device, kernel, layout, &text, self.checked)
-        });
-        (pipeline, layout)
+    /// What an op's pipeline is compiled from.
+    pub(super) fn language(&self, op: &Op) -> Language {
+        match self.preferred {
+            Language::Msl if source::metal(op).is_none() => Language::Wgsl,
+            language => language,
+        }
+    }
+
+    pub(super) fn get(&mut self, device: &wgpu::Device, op: &Op) -> Result<Pipeline, ExecuteError> {
+        let (kernel, language) = (op.kernel, self.language(op));
+        let format = op.format.map(|format| format.name);
+        let key = Key { kernel: kernel.name, format, language, prelude: op.constants.wgsl() };
+        if let Some(pipeline) = self.compiled.get(&key) {
+            return Ok(pipeline.clone());
+        }
+        let lengths = language != Language::Wgsl;
+        let layout = self
+            .layouts
+            .entry((kernel.name, lengths))
+            .or_insert_with(|| layout(device, kernel.name, kernel.bindings, lengths))
+            .clone();
+        let mut text = source::text(op, language);
+        if let Some(hook) = &self.hook {
+            text = hook(kernel.name, text);
+        }
+        tracing::debug!(target: "ffai::dispatch", kernel = kernel.name, format, ?language, "kernel compiled");
+        let module = match language {
+            Language::Wgsl => module(device, kernel, &text, self.checked),
+            _ => source::passthrough(device, kernel.name, &text, language, source::threads(op))?,
+        };
+        let entry = language.entry(kernel.name);
+        let pipeline = Pipeline { pipeline: pipeline(device, entry, &layout, &module, self.checked), layout, lengths };
+        self.compiled.insert(key, pipeline.clone());
+        Ok(pipeline)
     }
 }
 
-fn layout(device: &wgpu::Device, kernel: &Kernel) -> wgpu::BindGroupLayout {
-    let entries: Vec<wgpu::BindGroupLayoutEntry> = kernel
-        .bindings
-        .iter()
+/// One slot per binding, and one more for their lengths where the shader is handed over as it is: wgpu tells these to its own shaders only.
+pub(super) fn layout(device: &wgpu::Device, name: &str, bindings: &[Binding], lengths: bool) -> wgpu::BindGroupLayout {
+    let read_only = bindings.iter().map(|binding| binding.access == Access::Weight).chain(lengths.then_some(true));
+    let entries: Vec<wgpu::BindGroupLayoutEntry> = read_only
         .enumerate()
-        .map(|(slot, binding)| wgpu::BindGroupLayoutEntry {
+        .map(|(slot, read_only)| wgpu::BindGroupLayoutEntry {
             binding: slot as u32,
             visibility: wgpu::ShaderStages::COMPUTE,
             ty: wgpu::BindingType::Buffer {
-                ty: wgpu::BufferBindingType::Storage { read_only: binding.access == Access::Weight },
+                ty: wgpu::BufferBindingType::Storage { read_only },
                 has_dynamic_offset: false,
                 min_binding_size: None,
             },
             count: None,
         })
         .collect();
-    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(kernel.name), entries: &entries })
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries })
 }
 
-fn compile(
-    device: &wgpu::Device,
-    kernel: &Kernel,
-    layout: &wgpu::BindGroupLayout,
-    text: &str,
-    checked: bool,
-) -> wgpu::ComputePipeline {
+fn module(device: &wgpu::Device, kernel: &Kernel, text: &str, checked: bool) -> wgpu::ShaderModule {
     let descriptor =
         wgpu::ShaderModuleDescriptor { label: Some(kernel.name), source: wgpu::ShaderSource::Wgsl(text.into()) };
-    let module = if checked {
+    if checked {
         device.create_shader_module(descriptor)
     } else {
         // SAFETY: every kernel's cases run with checks on in the parity tests, so its accesses stay inside its bindings and its
         // loops end.
         unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
-    };
+    }
+}
+
+pub(super) fn pipeline(
+    device: &wgpu::Device,
+    entry: &str,
+    layout: &wgpu::BindGroupLayout,
+    module: &wgpu::ShaderModule,
+    checked: bool,
+) -> wgpu::ComputePipeline {
     let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-        label: Some(kernel.name),
+        label: Some(entry),
         bind_group_layouts: &[Some(layout)],
         immediate_size: 0,
     });
     device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label: Some(kernel.name),
+        label: Some(entry),
         layout: Some(&pipeline_layout),
-        module: &module,
-        entry_point: Some("main"),
+        module,
+        entry_point: Some(entry),
         compilation_options: wgpu::PipelineCompilationOptions {
             zero_initialize_workgroup_memory: checked,
             ..wgpu::PipelineCompilationOptions::default()

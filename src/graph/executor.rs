@@ -46,6 +46,10 @@ pub struct DeviceReport {
     pub name: String,
     /// The driver and its version, where known.
     pub driver: String,
+    /// What kernels are compiled from: `wgsl`; `msl` where overrides run beside it; `spirv` in tests of their path; `twins` on the CPU.
+    pub kernels: &'static str,
+    /// Something that the user should know of it, with what to do.
+    pub warning: Option<String>,
 }
 
 /// Device memory in bytes.
@@ -123,6 +127,9 @@ impl ExecuteError {
                  `--backend cpu` runs the slow reference without any"
             }
             Self::NoSuchAdapter { .. } => "`ffai --device list` shows what there is",
+            Self::MissingFeature { feature: "Metal" | "SPIR-V", .. } => {
+                "run with `--kernels auto`, which takes the sources that the device can run"
+            }
             Self::MissingFeature { feature: "f16", .. } => "run with `--kv-cache f32`",
             Self::MissingFeature { .. } => "choose another device (`ffai --device list`) or run with `--backend cpu`",
             Self::Device(_) => return None,

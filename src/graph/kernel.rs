@@ -49,6 +49,8 @@ pub struct Kernel {
     pub about: &'static str,
     /// WGSL pieces, joined in order behind the prelude of constants and the format's source.
     pub wgsl: &'static [&'static str],
+    /// A source that takes the WGSL's place on Apple GPUs.
+    pub metal: Option<Metal>,
     /// The slots, in order of their numbers.
     pub bindings: &'static [Binding],
     /// The CPU twin.
@@ -65,6 +67,19 @@ impl std::fmt::Debug for Kernel {
     }
 }
 
+/// A kernel's source in Metal's language, written by hand: the same bindings, constants and workgroups as the WGSL, its twin.
+///
+/// `docs/metal-overrides.md` says how one is written.
+#[derive(Clone, Copy)]
+pub struct Metal {
+    /// Pieces, joined in order behind the prelude of constants and the format's source. Their entry point has the kernel's name.
+    pub pieces: &'static [&'static str],
+    /// Whether it can run an op; what it cannot stays with the WGSL.
+    pub takes: fn(&super::Op) -> bool,
+    /// Largest error against the CPU twin.
+    pub tolerance: Tolerance,
+}
+
 /// A format in which the rows of a weight matrix are stored: blocks of 32 weights, `w = scale · q + minimum`.
 ///
 /// On the device a matrix is two planes: the quants, whose loads are aligned, and the rest of each block.
@@ -73,6 +88,8 @@ pub struct Format {
     pub name: &'static str,
     /// WGSL pieces that define `unpack` and the constants that kernels need; see `docs/adding-a-format.md`.
     pub wgsl: &'static [&'static str],
+    /// Metal pieces that do the same for overrides; none where overrides leave the format to WGSL.
+    pub metal: &'static [&'static str],
     /// What the file stores together.
     pub unit: FileUnit,
     /// Bytes of a block in the plane of quants; a multiple of 4.
@@ -228,10 +245,15 @@ impl Constants {
 
     /// The value called `name`; panics where the op function forgot it.
     pub fn get(&self, name: &str) -> Value {
-        match self.0.iter().find(|(n, _)| *n == name) {
-            Some((_, value)) => *value,
+        match self.find(name) {
+            Some(value) => value,
             None => panic!("constant {name} is missing from {self:?}"),
         }
+    }
+
+    /// The value called `name`, if there is one.
+    pub fn find(&self, name: &str) -> Option<Value> {
+        self.0.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
     }
 
     /// Names and values, in order.
@@ -254,6 +276,23 @@ impl Constants {
                 Value::Type(super::Element::F16) => writeln!(text, "alias {name} = f16;"),
                 Value::Type(super::Element::F32) => writeln!(text, "alias {name} = f32;"),
                 Value::Type(super::Element::U32) => writeln!(text, "alias {name} = u32;"),
+            };
+        }
+        text
+    }
+
+    /// Declarations in Metal's language.
+    pub fn metal(&self) -> String {
+        let mut text = String::new();
+        for (name, value) in &self.0 {
+            // Writing into a String cannot fail.
+            let _ = match value {
+                Value::U32(v) => writeln!(text, "constant constexpr uint {name} = {v}u;"),
+                Value::F32(v) => writeln!(text, "constant constexpr float {name} = {v:?}f;"),
+                Value::Bool(v) => writeln!(text, "constant constexpr bool {name} = {v};"),
+                Value::Type(super::Element::F16) => writeln!(text, "typedef half {name};"),
+                Value::Type(super::Element::F32) => writeln!(text, "typedef float {name};"),
+                Value::Type(super::Element::U32) => writeln!(text, "typedef uint {name};"),
             };
         }
         text

@@ -20,7 +20,7 @@ mod twin;
 pub use cases::{Case, CaseRecorder, Cases, Rng};
 pub(crate) use executor::binary;
 pub use executor::{BufferRole, DeviceReport, ExecuteError, Executor, MemoryReport, PreparedId, Target, Ticket};
-pub use kernel::{Access, Binding, Constants, FileUnit, Format, Kernel, ScaleUnit, Tolerance, Value};
+pub use kernel::{Access, Binding, Constants, FileUnit, Format, Kernel, Metal, ScaleUnit, Tolerance, Value};
 pub use matrix::{Matrix, MatrixBlock};
 pub use plan::{Cost, Op, Plan, TensorInfo, Zone, ZoneId};
 pub use recorder::{Dispatch, Recorder};

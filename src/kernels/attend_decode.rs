@@ -17,6 +17,7 @@ pub(super) static KERNEL: Kernel = Kernel {
         include_str!("../../wgsl/lib/softcap.wgsl"),
         include_str!("../../wgsl/attend_decode.wgsl"),
     ],
+    metal: None,
     bindings: &[
         input("rows"),
         weight("pages"),

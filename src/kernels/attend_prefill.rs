@@ -17,6 +17,7 @@ pub(super) static KERNEL: Kernel = Kernel {
         include_str!("../../wgsl/lib/softcap.wgsl"),
         include_str!("../../wgsl/attend_prefill.wgsl"),
     ],
+    metal: None,
     bindings: &[input("rows"), weight("pages"), input("q"), input("keys"), input("values"), output("y")],
     cpu,
     cases,

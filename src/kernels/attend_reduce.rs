@@ -8,6 +8,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "attend_reduce",
     about: "joins the splits of decode attention",
     wgsl: &[include_str!("../../wgsl/attend_reduce.wgsl")],
+    metal: None,
     bindings: &[input("rows"), input("parts"), input("peaks"), output("y")],
     cpu,
     cases,

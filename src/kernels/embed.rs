@@ -7,6 +7,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "embed",
     about: "rows of the embedding matrix, by token",
     wgsl: &[include_str!("../../wgsl/lib/dequantize.wgsl"), include_str!("../../wgsl/embed.wgsl")],
+    metal: None,
     bindings: &[weight("quants"), weight("scales"), input("rows"), output("x")],
     cpu,
     cases,

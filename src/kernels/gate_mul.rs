@@ -7,6 +7,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "gate_mul",
     about: "silu or gelu of a gate × up, side by side",
     wgsl: &[include_str!("../../wgsl/lib/activation.wgsl"), include_str!("../../wgsl/gate_mul.wgsl")],
+    metal: None,
     bindings: &[input("x"), output("y")],
     cpu,
     cases,

@@ -7,6 +7,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "gather_rows",
     about: "picks rows by index",
     wgsl: &[include_str!("../../wgsl/gather_rows.wgsl")],
+    metal: None,
     bindings: &[input("picks"), input("x"), output("y")],
     cpu,
     cases,

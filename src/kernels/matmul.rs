@@ -10,6 +10,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "matmul",
     about: "matrix × many columns, residual folded in",
     wgsl: &[include_str!("../../wgsl/lib/dequantize.wgsl"), include_str!("../../wgsl/matmul.wgsl")],
+    metal: None,
     bindings: &[weight("quants"), weight("scales"), input("x"), input("residual"), output("y")],
     cpu,
     cases,

@@ -3,7 +3,7 @@
 use super::gate_mul::Activation;
 use super::{input, output, spread, weight};
 use crate::graph::{
-    Cases, Constants, Cost, Dispatch, Element, Format, Kernel, Matrix, MatrixBlock, Operand, Recorder, Slice, Tensor,
+    Cases, Constants, Cost, Dispatch, Element, Format, Kernel, Matrix, MatrixBlock, Metal, Operand, Recorder, Slice, Tensor,
     Tolerance, Twin,
 };
 use rayon::prelude::*;
@@ -30,6 +30,15 @@ pub(super) static KERNEL: Kernel = Kernel {
         include_str!("../../wgsl/lib/activation.wgsl"),
         include_str!("../../wgsl/matvec.wgsl"),
     ],
+    metal: Some(Metal {
+        pieces: &[
+            include_str!("../../msl/lib/total.metal"),
+            include_str!("../../msl/lib/activation.metal"),
+            include_str!("../../msl/matvec.metal"),
+        ],
+        takes: |_| true,
+        tolerance: Tolerance { nmse: 1e-12, worst: 2e-5 },
+    }),
     bindings: &[weight("quants"), weight("scales"), weight("gain"), input("x"), input("residual"), output("y")],
     cpu,
     cases,

@@ -1,12 +1,20 @@
 //! Root-mean-square normalisation of each row.
 
 use super::{input, output, weight};
-use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Recorder, Slice, Tensor, Tolerance, Twin};
+use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Metal, Recorder, Slice, Tensor, Tolerance, Twin};
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "rms_norm",
     about: "root-mean-square norm of each row, residual folded in",
     wgsl: &[include_str!("../../wgsl/rms_norm.wgsl")],
+    metal: Some(Metal {
+        pieces: &[
+            include_str!("../../msl/lib/total.metal"),
+            include_str!("../../msl/rms_norm.metal"),
+        ],
+        takes: |_| true,
+        tolerance: Tolerance { nmse: 5e-14, worst: 1e-5 },
+    }),
     bindings: &[weight("gain"), input("x"), input("residual"), output("y")],
     cpu,
     cases,

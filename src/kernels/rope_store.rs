@@ -8,6 +8,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "rope_store",
     about: "bias, norm and rotary positions of heads; keys and values into their pages",
     wgsl: &[include_str!("../../wgsl/lib/rotary.wgsl"), include_str!("../../wgsl/rope_store.wgsl")],
+    metal: None,
     bindings: &[
         weight("frequencies"),
         weight("bias"),

@@ -9,6 +9,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "sample_best",
     about: "the best token of all chunks: the greedy choice, or where selection starts",
     wgsl: &[include_str!("../../wgsl/lib/sample.wgsl"), include_str!("../../wgsl/sample_best.wgsl")],
+    metal: None,
     bindings: &[
         weight("settings"),
         weight("targets"),

@@ -9,6 +9,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "sample_draw",
     about: "draws a token from the kept mass and moves the row on",
     wgsl: &[include_str!("../../wgsl/lib/sample.wgsl"), include_str!("../../wgsl/sample_draw.wgsl")],
+    metal: None,
     bindings: &[
         weight("settings"),
         weight("targets"),

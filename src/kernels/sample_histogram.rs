@@ -8,6 +8,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "sample_histogram",
     about: "tokens and mass per value of eight bits of the threshold",
     wgsl: &[include_str!("../../wgsl/lib/sample.wgsl"), include_str!("../../wgsl/sample_histogram.wgsl")],
+    metal: None,
     bindings: &[input("scores"), input("selections"), update("bins")],
     cpu,
     cases,

@@ -8,6 +8,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "sample_mass",
     about: "the mass of each chunk's kept tokens",
     wgsl: &[include_str!("../../wgsl/lib/sample.wgsl"), include_str!("../../wgsl/sample_mass.wgsl")],
+    metal: None,
     bindings: &[
         weight("settings"),
         weight("targets"),

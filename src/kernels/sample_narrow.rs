@@ -8,6 +8,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "sample_narrow",
     about: "the next eight bits of the threshold, by count or by mass",
     wgsl: &[include_str!("../../wgsl/lib/sample.wgsl"), include_str!("../../wgsl/sample_narrow.wgsl")],
+    metal: None,
     bindings: &[weight("settings"), weight("targets"), input("rows"), update("bins"), update("selections")],
     cpu,
     cases,

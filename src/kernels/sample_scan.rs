@@ -8,6 +8,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "sample_scan",
     about: "penalties and temperature; the best of each chunk",
     wgsl: &[include_str!("../../wgsl/lib/sample.wgsl"), include_str!("../../wgsl/sample_scan.wgsl")],
+    metal: None,
     bindings: &[
         weight("settings"),
         weight("targets"),

@@ -7,6 +7,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "softcap",
     about: "cap × tanh(x / cap), element by element",
     wgsl: &[include_str!("../../wgsl/lib/softcap.wgsl"), include_str!("../../wgsl/softcap.wgsl")],
+    metal: None,
     bindings: &[input("x"), output("y")],
     cpu,
     cases,

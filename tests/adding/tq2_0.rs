@@ -8,6 +8,7 @@ use crate::graph::{FileUnit, Format, Rng, ScaleUnit};
 pub(super) static FORMAT: Format = Format {
     name: "tq2_0",
     wgsl: &[include_str!("../../../wgsl/lib/bytes.wgsl"), include_str!("../../../wgsl/formats/tq2_0.wgsl")],
+    metal: &[],
     unit: FileUnit::packed(8, 66),
     quant_bytes: 8,
     scales: ScaleUnit { blocks: 16, bytes: 4 },

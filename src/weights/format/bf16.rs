@@ -5,6 +5,7 @@ use crate::graph::{FileUnit, Format, Rng, ScaleUnit};
 pub(super) static FORMAT: Format = Format {
     name: "bf16",
     wgsl: &[include_str!("../../../wgsl/formats/bf16.wgsl")],
+    metal: &[include_str!("../../../msl/lib/plain.metal"), include_str!("../../../msl/formats/bf16.metal")],
     unit: FileUnit::packed(1, 64),
     quant_bytes: 64,
     scales: ScaleUnit::NONE,

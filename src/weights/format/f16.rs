@@ -6,6 +6,7 @@ use crate::graph::{FileUnit, Format, Rng, ScaleUnit};
 pub(super) static FORMAT: Format = Format {
     name: "f16",
     wgsl: &[include_str!("../../../wgsl/formats/f16.wgsl")],
+    metal: &[include_str!("../../../msl/lib/plain.metal"), include_str!("../../../msl/formats/f16.metal")],
     unit: FileUnit::packed(1, 64),
     quant_bytes: 64,
     scales: ScaleUnit::NONE,

@@ -5,6 +5,7 @@ use crate::graph::{FileUnit, Format, Rng, ScaleUnit};
 pub(super) static FORMAT: Format = Format {
     name: "f32",
     wgsl: &[include_str!("../../../wgsl/formats/f32.wgsl")],
+    metal: &[include_str!("../../../msl/lib/plain.metal"), include_str!("../../../msl/formats/f32.metal")],
     unit: FileUnit::packed(1, 128),
     quant_bytes: 128,
     scales: ScaleUnit::NONE,

@@ -11,6 +11,7 @@ pub(super) const VALUES: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1
 pub(super) static FORMAT: Format = Format {
     name: "iq4_nl",
     wgsl: &[include_str!("../../../wgsl/lib/uneven.wgsl"), include_str!("../../../wgsl/formats/iq4_nl.wgsl")],
+    metal: &[],
     unit: FileUnit::packed(1, 18),
     quant_bytes: 16,
     scales: ScaleUnit { blocks: 2, bytes: 4 },

@@ -10,6 +10,7 @@ use crate::graph::{FileUnit, Format, Rng, ScaleUnit};
 pub(super) static FORMAT: Format = Format {
     name: "iq4_xs",
     wgsl: &[include_str!("../../../wgsl/lib/uneven.wgsl"), include_str!("../../../wgsl/formats/iq4_xs.wgsl")],
+    metal: &[],
     unit: FileUnit::packed(8, 136),
     quant_bytes: 16,
     scales: ScaleUnit { blocks: 8, bytes: 8 },

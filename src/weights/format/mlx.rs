@@ -25,6 +25,19 @@ macro_rules! format {
                 include_str!("../../../wgsl/lib/mlx.wgsl"),
                 include_str!(concat!("../../../wgsl/formats/mlx", $bits, ".wgsl")),
             ],
+            metal: match $bits {
+                4 => &[
+                    concat!("constant constexpr uint GROUP = ", $blocks, "u;\nconstant constexpr uint PAIR = ", $pair, "u;\n"),
+                    include_str!("../../../msl/lib/mlx.metal"),
+                    include_str!("../../../msl/formats/mlx4.metal"),
+                ],
+                8 => &[
+                    concat!("constant constexpr uint GROUP = ", $blocks, "u;\nconstant constexpr uint PAIR = ", $pair, "u;\n"),
+                    include_str!("../../../msl/lib/mlx.metal"),
+                    include_str!("../../../msl/formats/mlx8.metal"),
+                ],
+                _ => &[],
+            },
             unit: FileUnit { blocks: $blocks, bytes: [$bits * $group / 8, pair_bytes($pair), pair_bytes($pair)] },
             quant_bytes: $bits * 4,
             scales: ScaleUnit { blocks: $blocks, bytes: 2 * pair_bytes($pair) },

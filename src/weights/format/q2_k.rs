@@ -9,6 +9,7 @@ use crate::graph::{FileUnit, Format, Rng, ScaleUnit};
 pub(super) static FORMAT: Format = Format {
     name: "q2_k",
     wgsl: &[include_str!("../../../wgsl/lib/bytes.wgsl"), include_str!("../../../wgsl/formats/q2_k.wgsl")],
+    metal: &[],
     unit: FileUnit::packed(8, 84),
     quant_bytes: 8,
     scales: ScaleUnit { blocks: 8, bytes: 20 },

@@ -8,6 +8,7 @@ use crate::graph::{FileUnit, Format, Rng, ScaleUnit};
 pub(super) static FORMAT: Format = Format {
     name: "q4_1",
     wgsl: &[include_str!("../../../wgsl/lib/nibbles.wgsl"), include_str!("../../../wgsl/formats/q4_1.wgsl")],
+    metal: &[include_str!("../../../msl/lib/nibbles.metal"), include_str!("../../../msl/formats/q4_1.metal")],
     unit: FileUnit::packed(1, 20),
     quant_bytes: 16,
     scales: ScaleUnit { blocks: 2, bytes: 8 },

@@ -9,6 +9,7 @@ use crate::graph::{FileUnit, Format, Rng, ScaleUnit};
 pub(super) static FORMAT: Format = Format {
     name: "q4_k",
     wgsl: &[include_str!("../../../wgsl/lib/nibbles.wgsl"), include_str!("../../../wgsl/lib/scales_k.wgsl"), include_str!("../../../wgsl/formats/q4_k.wgsl")],
+    metal: &[include_str!("../../../msl/lib/nibbles.metal"), include_str!("../../../msl/lib/scales_k.metal"), include_str!("../../../msl/formats/q4_k.metal")],
     unit: FileUnit::packed(8, 144),
     quant_bytes: 16,
     scales: ScaleUnit { blocks: 8, bytes: 16 },

@@ -8,6 +8,7 @@ use crate::graph::{FileUnit, Format, Rng, ScaleUnit};
 pub(super) static FORMAT: Format = Format {
     name: "q5_0",
     wgsl: &[include_str!("../../../wgsl/lib/fives.wgsl"), include_str!("../../../wgsl/formats/q5_0.wgsl")],
+    metal: &[include_str!("../../../msl/formats/q5_0.metal")],
     unit: FileUnit::packed(1, 22),
     quant_bytes: 16,
     scales: ScaleUnit { blocks: 2, bytes: 12 },

@@ -10,6 +10,7 @@ use crate::graph::{FileUnit, Format, Rng, ScaleUnit};
 pub(super) static FORMAT: Format = Format {
     name: "q5_k",
     wgsl: &[include_str!("../../../wgsl/lib/bytes.wgsl"), include_str!("../../../wgsl/lib/scales_k.wgsl"), include_str!("../../../wgsl/formats/q5_k.wgsl")],
+    metal: &[include_str!("../../../msl/lib/bytes.metal"), include_str!("../../../msl/lib/scales_k.metal"), include_str!("../../../msl/formats/q5_k.metal")],
     unit: FileUnit::packed(8, 176),
     quant_bytes: 16,
     scales: ScaleUnit { blocks: 8, bytes: 48 },

@@ -9,6 +9,7 @@ use crate::graph::{FileUnit, Format, Rng, ScaleUnit};
 pub(super) static FORMAT: Format = Format {
     name: "q6_k",
     wgsl: &[include_str!("../../../wgsl/lib/bytes.wgsl"), include_str!("../../../wgsl/formats/q6_k.wgsl")],
+    metal: &[include_str!("../../../msl/lib/bytes.metal"), include_str!("../../../msl/formats/q6_k.metal")],
     unit: FileUnit::packed(8, 210),
     quant_bytes: 16,
     scales: ScaleUnit { blocks: 16, bytes: 164 },

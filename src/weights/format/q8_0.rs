@@ -8,6 +8,7 @@ use crate::graph::{FileUnit, Format, Rng, ScaleUnit};
 pub(super) static FORMAT: Format = Format {
     name: "q8_0",
     wgsl: &[include_str!("../../../wgsl/formats/q8_0.wgsl")],
+    metal: &[include_str!("../../../msl/formats/q8_0.metal")],
     unit: FileUnit::packed(1, 34),
     quant_bytes: 32,
     scales: ScaleUnit { blocks: 2, bytes: 4 },
