@@ -10,10 +10,7 @@
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;     // [tokens, HEADS, HEAD_DIM]
 
 const VECTORS: u32 = HEAD_DIM / 4u;
-const QUERIES: u32 = 16u;
-const KEYS: u32 = 64u;
-const THREADS: u32 = 64u;
-const ITEMS: u32 = (4u * VECTORS + THREADS - 1u) / THREADS; // pairs of four rows and a vector, per thread
+const ITEMS: u32 = (4u * VECTORS + WORKGROUP - 1u) / WORKGROUP; // pairs of four rows and a vector, per thread
 const HIDDEN: f32 = -1e30;
 
 var<workgroup> scores: array<vec4<f32>, QUERIES * KEYS / 4u>; // [QUERIES / 4, KEYS] of 4 rows each
@@ -46,7 +43,7 @@ fn four(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, k: vec4<f32>) ->
     return vec4<f32>(total(a * k), total(b * k), total(c * k), total(d * k));
 }
 
-@compute @workgroup_size(THREADS)
+@compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let head = group.x;
     let kv_head = head / GROUP;
@@ -124,7 +121,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         workgroupBarrier();
 
         for (var i = 0u; i < ITEMS; i++) {
-            let item = thread + i * THREADS;
+            let item = thread + i * WORKGROUP;
             let four_rows = item / VECTORS;
             let vector = item % VECTORS;
             if four_rows < 4u {
@@ -150,7 +147,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         workgroupBarrier();
     }
     for (var i = 0u; i < ITEMS; i++) {
-        let item = thread + i * THREADS;
+        let item = thread + i * WORKGROUP;
         let four_rows = item / VECTORS;
         for (var j = 0u; j < 4u; j++) {
             let r = 4u * four_rows + j;

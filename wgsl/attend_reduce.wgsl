@@ -6,7 +6,7 @@
 
 const VECTORS: u32 = HEAD_DIM / 4u;
 
-@compute @workgroup_size(VECTORS)
+@compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) vector: u32) {
     let row = rows[group.y];
     let seen = select(0u, row.y + 1u - WINDOW, row.y + 1u > WINDOW);

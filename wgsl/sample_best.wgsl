@@ -7,13 +7,13 @@
 @group(0) @binding(5) var<storage, read_write> selections: array<Selection>;   // [outputs]
 @group(0) @binding(6) var<storage, read_write> bins: array<u32>;               // [outputs, 3, 256]
 
-var<workgroup> tops: array<vec2<u32>, 64>;
+var<workgroup> tops: array<vec2<u32>, WORKGROUP>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let output = group.x;
     var winner = vec2<u32>(0u, 0xFFFFFFFFu);
-    for (var i = thread; i < CHUNKS; i += 64u) {
+    for (var i = thread; i < CHUNKS; i += WORKGROUP) {
         let other = best[output * CHUNKS + i];
         if other.x > winner.x || (other.x == winner.x && other.y < winner.y) {
             winner = other;
@@ -21,7 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     tops[thread] = winner;
     if !GREEDY {
-        for (var i = thread; i < 768u; i += 64u) {
+        for (var i = thread; i < 768u; i += WORKGROUP) {
             bins[output * 768u + i] = 0u;
         }
     }
@@ -29,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if thread != 0u {
         return;
     }
-    for (var i = 1u; i < 64u; i++) {
+    for (var i = 1u; i < WORKGROUP; i++) {
         let other = tops[i];
         if other.x > winner.x || (other.x == winner.x && other.y < winner.y) {
             winner = other;

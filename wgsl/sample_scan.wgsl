@@ -10,9 +10,9 @@
 @group(0) @binding(5) var<storage, read_write> scores: array<f32>;       // [outputs, VOCAB]
 @group(0) @binding(6) var<storage, read_write> best: array<vec2<u32>>;   // [outputs, chunks]: score bits, token
 
-var<workgroup> tops: array<vec2<u32>, 64>;
+var<workgroup> tops: array<vec2<u32>, WORKGROUP>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let output = group.y;
     let sequence = rows[targets[output]].z;
@@ -21,7 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var top = -3.4028235e38;
     var token = 0xFFFFFFFFu;
     var damaged = false;
-    for (var i = thread; i < CHUNK; i += 64u) {
+    for (var i = thread; i < CHUNK; i += WORKGROUP) {
         let id = group.x * CHUNK + i;
         if id >= VOCAB {
             break;
@@ -53,7 +53,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     workgroupBarrier();
     if thread == 0u {
         var winner = tops[0];
-        for (var i = 1u; i < 64u; i++) {
+        for (var i = 1u; i < WORKGROUP; i++) {
             let other = tops[i];
             if other.x > winner.x || (other.x == winner.x && other.y < winner.y) {
                 winner = other;

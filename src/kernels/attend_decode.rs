@@ -2,8 +2,8 @@
 
 use super::attend_reduce::attend_reduce;
 use super::paged::{self, Heads, Pages, Scores};
-use super::{input, output, weight};
-use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Recorder, Slice, Tensor, Tolerance, Twin};
+use super::{THREADGROUP_MEMORY, input, output, weight};
+use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Metal, Op, Recorder, Slice, Tensor, Tolerance, Twin, Value};
 
 /// Keys per split. Fixed, so that a sequence is summed in the same order whatever stands beside it.
 pub const SPLIT: u32 = 128;
@@ -17,7 +17,16 @@ pub(super) static KERNEL: Kernel = Kernel {
         include_str!("../../wgsl/lib/softcap.wgsl"),
         include_str!("../../wgsl/attend_decode.wgsl"),
     ],
-    metal: None,
+    metal: Some(Metal {
+        pieces: &[
+            include_str!("../../msl/lib/kv.metal"),
+            include_str!("../../msl/lib/total.metal"),
+            include_str!("../../msl/lib/softcap.metal"),
+            include_str!("../../msl/attend_decode.metal"),
+        ],
+        takes: fits,
+        tolerance: Tolerance { nmse: 1e-12, worst: 2e-5 },
+    }),
     bindings: &[
         input("rows"),
         weight("pages"),
@@ -31,6 +40,16 @@ pub(super) static KERNEL: Kernel = Kernel {
     cases,
     tolerance: Tolerance { nmse: 1e-12, worst: 2e-5 },
 };
+
+/// Whether the override's memory of a threadgroup holds the op.
+fn fits(op: &Op) -> bool {
+    let [group, head_dim, streams] = ["GROUP", "HEAD_DIM", "STREAMS"].map(|name| match op.constants.get(name) {
+        Value::U32(value) => value,
+        other => panic!("{name} is {other:?}"),
+    });
+    let (queries, partial, scores) = (group * head_dim, streams * group * head_dim, group * SPLIT);
+    4 * (queries + partial + scores + 2 * group) <= THREADGROUP_MEMORY
+}
 
 /// Attention of each row of `q` (`[tokens, heads head_dim]`) over its sequence's keys up to its own position.
 ///

@@ -1,12 +1,14 @@
 //! Causal attention of a chunk of rows of one sequence.
 
 use super::paged::{self, Heads, Pages, Scores};
-use super::{input, output, weight};
-use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Recorder, Slice, Tensor, Tolerance, Twin};
+use super::{THREADGROUP_MEMORY, input, output, weight};
+use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Metal, Op, Recorder, Slice, Tensor, Tolerance, Twin, Value};
 use rayon::prelude::*;
 
-/// Rows of a tile; as in the shader.
+/// Rows and keys of a tile, and threads that share it.
 const QUERIES: u32 = 16;
+const KEYS: u32 = 64;
+const WORKGROUP: u32 = 64;
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "attend_prefill",
@@ -17,12 +19,26 @@ pub(super) static KERNEL: Kernel = Kernel {
         include_str!("../../wgsl/lib/softcap.wgsl"),
         include_str!("../../wgsl/attend_prefill.wgsl"),
     ],
-    metal: None,
+    metal: Some(Metal {
+        pieces: &[
+            include_str!("../../msl/lib/softcap.metal"),
+            include_str!("../../msl/attend_prefill.metal"),
+        ],
+        takes: fits,
+        tolerance: Tolerance { nmse: 1e-12, worst: 2e-5 },
+    }),
     bindings: &[input("rows"), weight("pages"), input("q"), input("keys"), input("values"), output("y")],
     cpu,
     cases,
     tolerance: Tolerance { nmse: 1e-12, worst: 2e-5 },
 };
+
+/// Whether the override can: heads of whole eights, and what its threadgroup keeps fits.
+fn fits(op: &Op) -> bool {
+    let Value::U32(head_dim) = op.constants.get("HEAD_DIM") else { return false };
+    let (queries, tail) = (QUERIES * head_dim, 8 * head_dim);
+    head_dim.is_multiple_of(8) && 4 * (queries + tail + QUERIES * KEYS + 128) <= THREADGROUP_MEMORY
+}
 
 /// Attention of each row of `q` (`[tokens, heads head_dim]`) over its sequence's keys up to its own position.
 ///
@@ -38,6 +54,9 @@ pub fn attend_prefill(
     assert_eq!((u64::from(q.rows) * 16, q.cols), (rows.bytes, heads.query_cols()), "attend_prefill: shape of q");
     let y = r.tensor(q.rows, q.cols);
     let constants = Constants::new()
+        .u32("WORKGROUP", WORKGROUP)
+        .u32("QUERIES", QUERIES)
+        .u32("KEYS", KEYS)
         .u32("HEADS", heads.heads)
         .u32("GROUP", heads.group())
         .u32("HEAD_DIM", heads.head_dim);

@@ -2,13 +2,19 @@
 
 use super::paged::{Heads, Scores};
 use super::{attend_decode, input, output};
-use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Recorder, Slice, Tensor, Tolerance, Twin};
+use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Metal, Recorder, Slice, Tensor, Tolerance, Twin};
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "attend_reduce",
     about: "joins the splits of decode attention",
     wgsl: &[include_str!("../../wgsl/attend_reduce.wgsl")],
-    metal: None,
+    metal: Some(Metal {
+        pieces: &[
+            include_str!("../../msl/attend_reduce.metal"),
+        ],
+        takes: |_| true,
+        tolerance: Tolerance { nmse: 4e-14, worst: 2e-5 },
+    }),
     bindings: &[input("rows"), input("parts"), input("peaks"), output("y")],
     cpu,
     cases,
@@ -30,6 +36,7 @@ pub(super) fn attend_reduce(
         kernel: &KERNEL,
         format: None,
         constants: Constants::new()
+            .u32("WORKGROUP", heads.head_dim / 4)
             .u32("HEADS", heads.heads)
             .u32("HEAD_DIM", heads.head_dim)
             .u32("SPLIT", attend_decode::SPLIT)

@@ -1,28 +1,45 @@
 //! Matrix × matrix: what prefilling spends its time on.
 
-use super::{input, output, weight};
+use super::{input, matmul_tiled, output, weight};
 use crate::graph::{
-    Cases, Constants, Cost, Dispatch, Element, Format, Kernel, Matrix, Operand, Recorder, Tensor, Tolerance, Twin,
+    Binding, Cases, Constants, Cost, Dispatch, Element, Format, Kernel, Matrix, Operand, Recorder, Tensor, Tolerance, Twin,
 };
 use rayon::prelude::*;
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "matmul",
-    about: "matrix × many columns, residual folded in",
+    about: "matrix × many columns in register tiles, residual folded in",
     wgsl: &[include_str!("../../wgsl/lib/dequantize.wgsl"), include_str!("../../wgsl/matmul.wgsl")],
     metal: None,
-    bindings: &[weight("quants"), weight("scales"), input("x"), input("residual"), output("y")],
+    bindings: BINDINGS,
     cpu,
-    cases,
+    cases: |c| cases(c, Tile::Registers),
     tolerance: Tolerance { nmse: 5e-12, worst: 5e-5 },
 };
 
-/// Rows and tokens of a thread's tile, and threads of a workgroup; as in the shader.
+pub(super) const BINDINGS: &[Binding] =
+    &[weight("quants"), weight("scales"), input("x"), input("residual"), output("y")];
+
+/// Rows and tokens of a thread's tile in registers, and threads of a workgroup; as in the shader.
 const TILE: u32 = 8;
 const WORKGROUP: u32 = 32;
 
+/// Where a tile of the product lies while it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tile {
+    /// In the registers of each thread: no barrier, which is what software drivers are fast at.
+    Registers,
+    /// In memory that a workgroup shares: weights are unpacked once for many tokens. For cards.
+    Shared,
+}
+
 /// Multiplies `x` (`[tokens, cols]`) by `w` (`[rows, cols]`) and adds `residual` (`[tokens, rows]`): `[tokens, rows]`.
 pub fn matmul(r: &mut Recorder, w: &Matrix, x: Tensor, residual: Option<Tensor>) -> Tensor {
+    let tile = if r.target().software { Tile::Registers } else { Tile::Shared };
+    record(r, w, x, residual, tile)
+}
+
+fn record(r: &mut Recorder, w: &Matrix, x: Tensor, residual: Option<Tensor>, tile: Tile) -> Tensor {
     assert_eq!(x.cols, w.cols, "matmul: x has {} columns, the matrix {}", x.cols, w.cols);
     let y = r.tensor(x.rows, w.rows());
     if let Some(residual) = residual {
@@ -36,14 +53,18 @@ pub fn matmul(r: &mut Recorder, w: &Matrix, x: Tensor, residual: Option<Tensor>)
             .u32("FIRST", first)
             .u32("STRIDE", y.cols)
             .bool("RESIDUAL", residual.is_some());
+        let (kernel, constants, [rows, tokens]) = match tile {
+            Tile::Registers => (&KERNEL, constants, [TILE * WORKGROUP, TILE]),
+            Tile::Shared => (&matmul_tiled::KERNEL, matmul_tiled::constants(constants), matmul_tiled::TILE),
+        };
         let operands: [Operand; 5] =
             [block.quants.into(), block.scales.into(), x.into(), residual.unwrap_or(x).into(), y.into()];
         r.push(Dispatch {
-            kernel: &KERNEL,
+            kernel,
             format: Some(block.format),
             constants,
             operands: &operands,
-            workgroups: [block.rows.div_ceil(TILE * WORKGROUP), x.rows.div_ceil(TILE), 1],
+            workgroups: [block.rows.div_ceil(rows), x.rows.div_ceil(tokens), 1],
             cost: Cost {
                 weight_bytes: block.bytes(),
                 activation_bytes: x.bytes() + 4 * u64::from(x.rows) * u64::from(block.rows),
@@ -56,7 +77,7 @@ pub fn matmul(r: &mut Recorder, w: &Matrix, x: Tensor, residual: Option<Tensor>)
     y
 }
 
-fn cpu(t: &mut Twin<'_>) {
+pub(super) fn cpu(t: &mut Twin<'_>) {
     let (cols, rows) = (t.u32("BLOCKS") * Format::BLOCK, t.u32("ROWS"));
     let (first, stride, residual) = (t.u32("FIRST"), t.u32("STRIDE"), t.bool("RESIDUAL"));
     let (format, quants, scales, x, added) = (t.format(), t.bytes(0), t.bytes(1), t.floats(2), t.floats(3));
@@ -79,7 +100,7 @@ fn cpu(t: &mut Twin<'_>) {
     }
 }
 
-fn cases(cases: &mut Cases) {
+pub(super) fn cases(cases: &mut Cases, tile: Tile) {
     let shapes = [(9, 13, 96u32), (17, 8, 32), (40, 300, 64), (1, 7, 320), (12, 33, 1536)];
     for (f, &format) in cases.formats().to_vec().iter().enumerate() {
         for (s, &(tokens, rows, cols)) in shapes.iter().enumerate() {
@@ -93,7 +114,7 @@ fn cases(cases: &mut Cases) {
                 let w = c.matrix(&[(format, rows)], cols);
                 let x = c.normal(tokens, cols, 1.0);
                 let residual = with_residual.then(|| c.normal(tokens, rows, 1.0));
-                let y = matmul(&mut c.recorder, &w, x, residual);
+                let y = record(&mut c.recorder, &w, x, residual, tile);
                 c.check(y, Element::F32);
             });
         }
@@ -103,7 +124,7 @@ fn cases(cases: &mut Cases) {
         let w = c.matrix(&[(first, 20), (second, 9)], 64);
         let x = c.normal(11, 64, 1.0);
         let residual = c.normal(11, 29, 1.0);
-        let y = matmul(&mut c.recorder, &w, x, Some(residual));
+        let y = record(&mut c.recorder, &w, x, Some(residual), tile);
         c.check(y, Element::F32);
     });
 }

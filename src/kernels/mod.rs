@@ -9,7 +9,7 @@ macro_rules! catalogue {
     };
 }
 catalogue! {
-    attend_decode, attend_prefill, attend_reduce, embed, gate_mul, gather_rows, matmul, matvec, quantize, rms_norm,
+    attend_decode, attend_prefill, attend_reduce, embed, gate_mul, gather_rows, matmul, matmul_tiled, matvec, quantize, rms_norm,
     rope_store, sample_best, sample_draw, sample_histogram, sample_mass, sample_narrow, sample_scan, softcap,
 }
 
@@ -17,6 +17,9 @@ pub mod paged;
 pub mod sampling;
 
 use crate::graph::{Access, Binding};
+
+/// Bytes of memory that a threadgroup of Apple's GPUs may have (Metal feature set tables, Apple4 and later).
+const THREADGROUP_MEMORY: u32 = 32 << 10;
 
 const fn weight(name: &'static str) -> Binding {
     Binding { name, access: Access::Weight }

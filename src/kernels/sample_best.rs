@@ -3,13 +3,20 @@
 use super::sample_scan::{self, Scan};
 use super::sampling::{self, CHUNK, Sampling, SamplingState, Selection, Settings};
 use super::{input, output, update, weight};
-use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Recorder, Tensor, Tolerance, Twin};
+use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Metal, Recorder, Tensor, Tolerance, Twin};
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "sample_best",
     about: "the best token of all chunks: the greedy choice, or where selection starts",
     wgsl: &[include_str!("../../wgsl/lib/sample.wgsl"), include_str!("../../wgsl/sample_best.wgsl")],
-    metal: None,
+    metal: Some(Metal {
+        pieces: &[
+            include_str!("../../msl/lib/sample.metal"),
+            include_str!("../../msl/sample_best.metal"),
+        ],
+        takes: |_| true,
+        tolerance: Tolerance { nmse: 0.0, worst: 0.0 },
+    }),
     bindings: &[
         weight("settings"),
         weight("targets"),
@@ -39,6 +46,7 @@ pub(super) fn sample_best(
         kernel: &KERNEL,
         format: None,
         constants: Constants::new()
+            .u32("WORKGROUP", sampling::WORKGROUP)
             .u32("VOCAB", vocab)
             .u32("CHUNKS", sampling::chunks(vocab))
             .bool("GREEDY", !sampling.draw)

@@ -1,14 +1,21 @@
 //! Penalties, temperature, and the best of each chunk.
 
-use super::sampling::{self, CHUNK, Sampling, SamplingState, Settings};
+use super::sampling::{self, CHUNK, Sampling, SamplingState, Settings, WORKGROUP};
 use super::{input, output, weight};
-use crate::graph::{Cases, Cost, Dispatch, Element, Kernel, Recorder, Tensor, Tolerance, Twin};
+use crate::graph::{Cases, Cost, Dispatch, Element, Kernel, Metal, Recorder, Tensor, Tolerance, Twin};
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "sample_scan",
     about: "penalties and temperature; the best of each chunk",
     wgsl: &[include_str!("../../wgsl/lib/sample.wgsl"), include_str!("../../wgsl/sample_scan.wgsl")],
-    metal: None,
+    metal: Some(Metal {
+        pieces: &[
+            include_str!("../../msl/lib/sample.metal"),
+            include_str!("../../msl/sample_scan.metal"),
+        ],
+        takes: |_| true,
+        tolerance: Tolerance { nmse: 1e-14, worst: 1e-6 },
+    }),
     bindings: &[
         weight("settings"),
         weight("targets"),
@@ -39,7 +46,9 @@ pub(super) fn sample_scan(r: &mut Recorder, logits: Tensor, sampling: Sampling, 
     r.push(Dispatch {
         kernel: &KERNEL,
         format: None,
-        constants: sampling::constants(logits.cols).bool("PENALTIES", sampling.penalties),
+        constants: sampling::constants(logits.cols)
+            .u32("WORKGROUP", WORKGROUP)
+            .bool("PENALTIES", sampling.penalties),
         operands: &[
             state.settings.into(),
             state.targets.into(),

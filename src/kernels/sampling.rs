@@ -4,6 +4,9 @@ use super::{sample_best, sample_draw, sample_histogram, sample_mass, sample_narr
 use crate::graph::{Constants, Recorder, Slice, Tensor};
 use bytemuck::{Pod, Zeroable};
 
+/// Threads of a workgroup that looks for the best token.
+pub(super) const WORKGROUP: u32 = 64;
+
 /// Tokens that one workgroup looks at.
 pub const CHUNK: u32 = 1024;
 
