@@ -48,6 +48,7 @@
 //!   [`finish`](graph::Recorder::finish) makes a [`Plan`](graph::Plan) of them, and an [`Executor`](graph::Executor) runs plans.
 //!   It is plain data and knows of no GPU.
 //! - [`gpu`] runs plans through wgpu, [`cpu`] through the twins. Both are executors, and nothing else tells them apart.
+//! - [`doctor`] runs every kernel's cases on the device in front of it, and measures what that device can do.
 //! - [`measure`] holds statistics and the distance of a result from its reference.
 //!
 //! # Laws that the code keeps
@@ -64,6 +65,7 @@
 pub mod cache;
 pub mod convert;
 pub mod cpu;
+pub mod doctor;
 mod error;
 pub mod generate;
 pub mod gpu;

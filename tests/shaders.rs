@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here says where")]
 
-use ffai::graph::{Access, Cases, Op, Target, Value};
+use ffai::graph::{Access, Cases, Choices, Op, Target, Value};
 use ffai::kernels::CATALOGUE;
 use ffai::weights::format::FORMATS;
 use naga::back::{msl, spv};
@@ -14,7 +14,14 @@ use std::collections::BTreeSet;
 
 /// A device as Metal describes it: what the software driver cannot show is at least compiled for.
 fn apple() -> Target {
-    Target { subgroup: 32, max_binding_bytes: 1 << 32, max_workgroups: 65_535, f16: true, software: false }
+    Target {
+        subgroup: 32,
+        max_binding_bytes: 1 << 32,
+        max_workgroups: 65_535,
+        f16: true,
+        software: false,
+        choices: Choices::default(),
+    }
 }
 
 /// Every distinct source of every kernel's cases, with the op it belongs to.

@@ -24,9 +24,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("generate", &["model", "layers", "cache", "weights", "text", "measure", "kernels", "graph", "error"]),
     // Knows of models what they are made of, and of text how a vocabulary is written; it runs ops, and no model.
     ("convert", &["model", "weights", "text", "kernels", "graph", "error"]),
+    // Judges the device itself, so it opens one.
+    ("doctor", &["gpu", "cpu", "kernels", "weights", "measure", "graph", "error"]),
     ("inspect", &["generate", "model", "cache", "weights", "text", "graph", "error"]),
     ("error", &["graph", "weights", "text", "convert"]),
-    ("cli", &["inspect", "generate", "convert", "model", "weights", "text", "measure", "gpu", "graph", "error"]),
+    (
+        "cli",
+        &["inspect", "doctor", "generate", "convert", "model", "weights", "text", "measure", "gpu", "graph", "error"],
+    ),
 ];
 
 /// Arrows that one file alone may draw, and why.

@@ -3,6 +3,7 @@
 use super::chat::ChatArguments;
 use super::completions::CompletionsArguments;
 use super::convert_arguments::ConvertArguments;
+use super::doctor::DoctorArguments;
 use super::generate_arguments::GenerateArguments;
 use super::inspect::InspectArguments;
 use super::models::ModelsArguments;
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     Models(ModelsArguments),
     /// Convert a model to safetensors as MLX reads them, quantized or not
     Convert(Box<ConvertArguments>),
+    /// Examine the GPU: whether it computes right, what it can do at best, and which kernels are fastest on it
+    Doctor(DoctorArguments),
     /// Print a completion script for a shell
     Completions(CompletionsArguments),
     /// Print the manual page in roff

@@ -53,6 +53,12 @@ impl Ending {
     }
 }
 
+impl From<ffai::doctor::Error> for Ending {
+    fn from(error: ffai::doctor::Error) -> Self {
+        Self::failed(error.to_string(), error.hint())
+    }
+}
+
 impl From<ffai::Error> for Ending {
     fn from(error: ffai::Error) -> Self {
         let status = match error {

@@ -4,9 +4,11 @@ use super::device::DeviceChoice;
 use super::ending::Ending;
 use super::values;
 use clap::{Args, ValueEnum};
+use ffai::doctor;
 use ffai::generate::{Backend, OpenOptions};
 use ffai::gpu::{AdapterChoice, KernelChoice};
-use ffai::graph::Element;
+use ffai::graph::{Choices, Element};
+use std::collections::BTreeMap;
 
 /// What runs a model, and how.
 #[derive(Args, Debug)]
@@ -87,6 +89,15 @@ impl KvCache {
     }
 }
 
+/// What `ffai doctor --tune` found on this machine.
+fn tuned() -> Result<BTreeMap<String, Choices>, Ending> {
+    // Without a home folder nothing can have been kept.
+    Ok(match doctor::place() {
+        Ok(file) => doctor::tuned(&file)?,
+        Err(_) => BTreeMap::new(),
+    })
+}
+
 impl EngineArguments {
     /// How to open the model; refuses what contradicts itself.
     pub(crate) fn options(&self) -> Result<OpenOptions, Ending> {
@@ -110,6 +121,7 @@ impl EngineArguments {
             kv: self.kv_cache.element(),
             memory_budget: self.memory_budget,
             kernels: self.kernels.into(),
+            tuned: tuned()?,
             ..OpenOptions::default()
         })
     }

@@ -6,6 +6,7 @@ mod completions;
 mod convert;
 mod convert_arguments;
 mod device;
+mod doctor;
 mod ending;
 mod engine_arguments;
 mod fetching;
@@ -68,6 +69,7 @@ fn run(arguments: Arguments) -> Result<(), Ending> {
         Some(Command::Chat(arguments)) => chat::run(*arguments),
         Some(Command::Pull(arguments)) => pull::run(&arguments, &mut Output::plain()),
         Some(Command::Inspect(arguments)) => inspect::run(&arguments, &mut Output::plain()),
+        Some(Command::Doctor(arguments)) => doctor::run(&arguments, &mut Output::plain()),
         Some(Command::Models(arguments)) => models::run(&arguments, &mut Output::plain()),
         Some(Command::Convert(arguments)) => convert::run(&arguments),
         Some(Command::Completions(arguments)) => completions::run(&arguments, &mut Output::plain()),

@@ -1,8 +1,8 @@
 //! Runs plans through the CPU twins: the reference for a whole model, and `--backend cpu`.
 
 use crate::graph::{
-    Bound, BufferId, BufferRole, DeviceReport, ExecuteError, Executor, MemoryReport, Operand, Plan, PreparedId, Slice,
-    Target, Tensor, TensorId, TensorInfo, Ticket, Trace, TraceEvent, Twin, allocation,
+    Bound, BufferId, BufferRole, Choices, DeviceReport, ExecuteError, Executor, MemoryReport, Operand, Plan,
+    PreparedId, Slice, Target, Tensor, TensorId, TensorInfo, Ticket, Trace, TraceEvent, Twin, allocation,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,8 +32,14 @@ struct Prepared {
 impl Cpu {
     /// An executor without buffers. `memory_budget` bounds what it allocates, in bytes.
     pub fn new(memory_budget: Option<u64>) -> Self {
-        let target =
-            Target { subgroup: 8, max_binding_bytes: u64::MAX, max_workgroups: u32::MAX, f16: true, software: true };
+        let target = Target {
+            subgroup: 8,
+            max_binding_bytes: u64::MAX,
+            max_workgroups: u32::MAX,
+            f16: true,
+            software: true,
+            choices: Choices::default(),
+        };
         Self {
             target,
             buffers: Vec::new(),

@@ -5,10 +5,11 @@ use super::fit::{RehearsedModel, check_context};
 use crate::Error;
 use crate::cpu::Cpu;
 use crate::gpu::{AdapterChoice, Gpu, GpuOptions, KernelChoice};
-use crate::graph::{Element, Executor};
+use crate::graph::{Choices, Element, Executor};
 use crate::model;
 use crate::text::{Tokenizer, Vocabulary};
 use crate::weights::{self, Checkpoint, Loader};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What runs the model.
@@ -42,6 +43,8 @@ pub struct OpenOptions {
     pub software: Option<bool>,
     /// What kernels are compiled from.
     pub kernels: KernelChoice,
+    /// Which variants of kernels were found to be faster, by device; `crate::doctor::tuned` reads them.
+    pub tuned: BTreeMap<String, Choices>,
 }
 
 impl Default for OpenOptions {
@@ -56,6 +59,7 @@ impl Default for OpenOptions {
             memory_budget: None,
             software: None,
             kernels: KernelChoice::Auto,
+            tuned: BTreeMap::new(),
         }
     }
 }
@@ -121,6 +125,7 @@ pub fn executor(options: &OpenOptions) -> Result<Box<dyn Executor>, Error> {
             memory_budget: options.memory_budget,
             software: options.software,
             kernels: options.kernels,
+            tuned: options.tuned.clone(),
         })?),
     })
 }

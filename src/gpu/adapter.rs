@@ -1,7 +1,7 @@
 //! Finds adapters and opens one.
 
 use super::GpuOptions;
-use crate::graph::{ExecuteError, Target};
+use crate::graph::{Choices, ExecuteError, Target};
 
 /// Which adapter to open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(super) struct Opened {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) info: wgpu::AdapterInfo,
+    /// What the adapter can, asked for or not.
+    pub(super) available: wgpu::Features,
     pub(super) target: Target,
 }
 
@@ -59,7 +61,7 @@ fn rank(kind: wgpu::DeviceType) -> u8 {
     }
 }
 
-fn kind(kind: wgpu::DeviceType) -> &'static str {
+pub(super) fn kind(kind: wgpu::DeviceType) -> &'static str {
     match kind {
         wgpu::DeviceType::DiscreteGpu => "discrete",
         wgpu::DeviceType::IntegratedGpu => "integrated",
@@ -114,8 +116,9 @@ pub(super) fn open(options: &GpuOptions) -> Result<Opened, ExecuteError> {
         max_workgroups: limits.max_compute_workgroups_per_dimension,
         f16: features.contains(wgpu::Features::SHADER_F16),
         software: info.device_type == wgpu::DeviceType::Cpu,
+        choices: Choices::default(),
     };
-    Ok(Opened { device, queue, info, target })
+    Ok(Opened { device, queue, info, available: features, target })
 }
 
 fn choose(choice: &AdapterChoice) -> Result<wgpu::Adapter, ExecuteError> {

@@ -2,6 +2,8 @@
 
 mod adapter;
 mod buffers;
+mod ceilings;
+mod facts;
 mod memory;
 mod pipelines;
 mod probe;
@@ -10,17 +12,19 @@ mod smoke;
 mod source;
 
 pub use adapter::{AdapterChoice, AdapterLine, adapters};
+pub use ceilings::Ceiling;
+pub use facts::Facts;
 pub use source::{Language, metal, wgsl};
 
 use crate::graph::{
-    BufferId, BufferRole, DeviceReport, ExecuteError, Executor, MemoryReport, Operand, Plan, PreparedId, Slice, Target,
-    Tensor, Ticket, Trace, TraceEvent,
+    BufferId, BufferRole, Choices, DeviceReport, ExecuteError, Executor, MemoryReport, Operand, Plan, PreparedId,
+    Slice, Target, Tensor, Ticket, Trace, TraceEvent,
 };
 use adapter::Opened;
 use buffers::Buffers;
 use pipelines::{Pipeline, Pipelines};
 use readback::Readback;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
 
@@ -51,6 +55,8 @@ pub struct GpuOptions {
     pub software: Option<bool>,
     /// What kernels are compiled from.
     pub kernels: KernelChoice,
+    /// Which variants were found to be faster, by device as [`Gpu::identity`] spells it.
+    pub tuned: BTreeMap<String, Choices>,
 }
 
 /// Changes shader sources before they are compiled: `(kernel name, source) -> source`. Tests plant faults with it.
@@ -61,6 +67,7 @@ pub struct Gpu {
     device: wgpu::Device,
     queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
+    available: wgpu::Features,
     target: Target,
     buffers: Buffers,
     pipelines: Pipelines,
@@ -100,6 +107,9 @@ impl Gpu {
         let mut target = opened.target.clone();
         target.subgroup = probe::subgroup_size(&opened.device, &opened.queue)?;
         target.software = options.software.unwrap_or(target.software);
+        if let Some(choices) = options.tuned.get(&identity(&opened.info)) {
+            target.choices = choices.clone();
+        }
         let (language, warning) = kernels(options, &opened, target.subgroup)?;
         let budget = options.memory_budget.or_else(|| memory::budget(&opened.info));
         Ok(Self {
@@ -113,6 +123,7 @@ impl Gpu {
             device: opened.device,
             queue: opened.queue,
             info: opened.info,
+            available: opened.available,
             target,
             language,
             warning,
@@ -122,6 +133,16 @@ impl Gpu {
     /// Changes every source compiled from here on.
     pub fn set_source_hook(&mut self, hook: SourceHook) {
         self.pipelines.set_hook(hook);
+    }
+
+    /// What a measurement on this device holds for: the adapter and its driver.
+    pub fn identity(&self) -> String {
+        identity(&self.info)
+    }
+
+    /// Runs other variants from here on. Plans that are prepared keep theirs.
+    pub fn set_choices(&mut self, choices: Choices) {
+        self.target.choices = choices;
     }
 
     /// Fails with what the device reported since it was last asked.
@@ -141,7 +162,8 @@ impl Gpu {
         let mut dispatches = Vec::with_capacity(plan.ops.len());
         let lengths = self.lengths(plan);
         for (index, op) in plan.ops.iter().enumerate() {
-            let Pipeline { pipeline, layout, lengths: wants } = self.pipelines.get(&self.device, op)?;
+            let Pipeline { pipeline, layout, lengths: wants } =
+                self.pipelines.get(&self.device, op, &self.target.choices)?;
             let mut entries: Vec<wgpu::BindGroupEntry<'_>> = op
                 .operands
                 .iter()
@@ -211,6 +233,10 @@ impl Gpu {
         }
         Ok(())
     }
+}
+
+fn identity(info: &wgpu::AdapterInfo) -> String {
+    format!("{}, {} {}", info.name, info.driver, info.driver_info).trim().to_owned()
 }
 
 /// Bytes of the lengths of one op: room for 16 slots, and a multiple of what offsets of bindings are multiples of everywhere.

@@ -2,7 +2,7 @@
 
 use super::SourceHook;
 use super::source::{self, Language};
-use crate::graph::{Access, Binding, ExecuteError, Kernel, Op};
+use crate::graph::{Access, Binding, Choices, ExecuteError, Kernel, Op};
 use std::collections::HashMap;
 
 pub(super) struct Pipelines {
@@ -41,15 +41,17 @@ impl Pipelines {
     }
 
     /// What an op's pipeline is compiled from.
-    pub(super) fn language(&self, op: &Op) -> Language {
+    pub(super) fn language(&self, op: &Op, choices: &Choices) -> Language {
+        let chosen = choices.get(op.kernel.name, op.format.map(|format| format.name));
         match self.preferred {
+            Language::Msl if chosen == Some(Language::Wgsl.name()) => Language::Wgsl,
             Language::Msl if source::metal(op).is_none() => Language::Wgsl,
             language => language,
         }
     }
 
-    pub(super) fn get(&mut self, device: &wgpu::Device, op: &Op) -> Result<Pipeline, ExecuteError> {
-        let (kernel, language) = (op.kernel, self.language(op));
+    pub(super) fn get(&mut self, device: &wgpu::Device, op: &Op, choices: &Choices) -> Result<Pipeline, ExecuteError> {
+        let (kernel, language) = (op.kernel, self.language(op, choices));
         let format = op.format.map(|format| format.name);
         let key = Key { kernel: kernel.name, format, language, prelude: op.constants.wgsl() };
         if let Some(pipeline) = self.compiled.get(&key) {

@@ -1,6 +1,6 @@
 //! What runs plans: the GPU, or the CPU twins.
 
-use super::{BufferId, Operand, Plan, Slice, Tensor, Trace};
+use super::{BufferId, Choices, Operand, Plan, Slice, Tensor, Trace};
 use std::sync::Arc;
 
 /// What a recording has to know about the device.
@@ -16,6 +16,8 @@ pub struct Target {
     pub f16: bool,
     /// A driver that runs on the CPU: barriers and shared memory cost more than arithmetic there.
     pub software: bool,
+    /// Which variants of kernels it runs, where that was measured.
+    pub choices: Choices,
 }
 
 /// What a buffer is for.

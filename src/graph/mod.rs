@@ -6,6 +6,7 @@
 
 mod arena;
 mod cases;
+mod choices;
 mod executor;
 mod hazards;
 mod kernel;
@@ -18,6 +19,7 @@ mod trace;
 mod twin;
 
 pub use cases::{Case, CaseRecorder, Cases, Rng};
+pub use choices::Choices;
 pub(crate) use executor::binary;
 pub use executor::{BufferRole, DeviceReport, ExecuteError, Executor, MemoryReport, PreparedId, Target, Ticket};
 pub use kernel::{Access, Binding, Constants, FileUnit, Format, Kernel, Metal, ScaleUnit, Tolerance, Value};

@@ -5,7 +5,14 @@ use crate::kernels::gate_mul::{Activation, gate_mul};
 use crate::kernels::rms_norm::rms_norm;
 
 fn target() -> Target {
-    Target { subgroup: 8, max_binding_bytes: 1 << 27, max_workgroups: 65_535, f16: true, software: true }
+    Target {
+        subgroup: 8,
+        max_binding_bytes: 1 << 27,
+        max_workgroups: 65_535,
+        f16: true,
+        software: true,
+        choices: Choices::default(),
+    }
 }
 
 fn gain(cols: u32) -> Slice {

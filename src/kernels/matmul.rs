@@ -2,7 +2,7 @@
 
 use super::{input, matmul_tiled, output, weight};
 use crate::graph::{
-    Binding, Cases, Constants, Cost, Dispatch, Element, Format, Kernel, Matrix, Operand, Recorder, Tensor, Tolerance, Twin,
+    Binding, Cases, Constants, Cost, Dispatch, Element, Format, Kernel, Matrix, Operand, Recorder, Target, Tensor, Tolerance, Twin,
 };
 use rayon::prelude::*;
 
@@ -33,13 +33,24 @@ pub(super) enum Tile {
     Shared,
 }
 
-/// Multiplies `x` (`[tokens, cols]`) by `w` (`[rows, cols]`) and adds `residual` (`[tokens, rows]`): `[tokens, rows]`.
-pub fn matmul(r: &mut Recorder, w: &Matrix, x: Tensor, residual: Option<Tensor>) -> Tensor {
-    let tile = if r.target().software { Tile::Registers } else { Tile::Shared };
-    record(r, w, x, residual, tile)
+impl Tile {
+    /// As it was chosen for the device; else what its kind is fast at.
+    fn of(target: &Target, format: &Format) -> Self {
+        match target.choices.get("matmul", Some(format.name)) {
+            Some("registers") => Self::Registers,
+            Some("shared") => Self::Shared,
+            _ if target.software => Self::Registers,
+            _ => Self::Shared,
+        }
+    }
 }
 
-fn record(r: &mut Recorder, w: &Matrix, x: Tensor, residual: Option<Tensor>, tile: Tile) -> Tensor {
+/// Multiplies `x` (`[tokens, cols]`) by `w` (`[rows, cols]`) and adds `residual` (`[tokens, rows]`): `[tokens, rows]`.
+pub fn matmul(r: &mut Recorder, w: &Matrix, x: Tensor, residual: Option<Tensor>) -> Tensor {
+    record(r, w, x, residual, None)
+}
+
+fn record(r: &mut Recorder, w: &Matrix, x: Tensor, residual: Option<Tensor>, tile: Option<Tile>) -> Tensor {
     assert_eq!(x.cols, w.cols, "matmul: x has {} columns, the matrix {}", x.cols, w.cols);
     let y = r.tensor(x.rows, w.rows());
     if let Some(residual) = residual {
@@ -53,7 +64,7 @@ fn record(r: &mut Recorder, w: &Matrix, x: Tensor, residual: Option<Tensor>, til
             .u32("FIRST", first)
             .u32("STRIDE", y.cols)
             .bool("RESIDUAL", residual.is_some());
-        let (kernel, constants, [rows, tokens]) = match tile {
+        let (kernel, constants, [rows, tokens]) = match tile.unwrap_or_else(|| Tile::of(r.target(), block.format)) {
             Tile::Registers => (&KERNEL, constants, [TILE * WORKGROUP, TILE]),
             Tile::Shared => (&matmul_tiled::KERNEL, matmul_tiled::constants(constants), matmul_tiled::TILE),
         };
@@ -114,7 +125,7 @@ pub(super) fn cases(cases: &mut Cases, tile: Tile) {
                 let w = c.matrix(&[(format, rows)], cols);
                 let x = c.normal(tokens, cols, 1.0);
                 let residual = with_residual.then(|| c.normal(tokens, rows, 1.0));
-                let y = record(&mut c.recorder, &w, x, residual, tile);
+                let y = record(&mut c.recorder, &w, x, residual, Some(tile));
                 c.check(y, Element::F32);
             });
         }
@@ -124,7 +135,7 @@ pub(super) fn cases(cases: &mut Cases, tile: Tile) {
         let w = c.matrix(&[(first, 20), (second, 9)], 64);
         let x = c.normal(11, 64, 1.0);
         let residual = c.normal(11, 29, 1.0);
-        let y = record(&mut c.recorder, &w, x, Some(residual), tile);
+        let y = record(&mut c.recorder, &w, x, Some(residual), Some(tile));
         c.check(y, Element::F32);
     });
 }

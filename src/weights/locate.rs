@@ -59,13 +59,18 @@ pub fn locate_or_fetch(model: &str, wanted: Wanted<'_>) -> Result<PathBuf, Error
 
 /// Where the small default model is kept: in the user's cache folder. `None` where there is no home folder.
 pub fn default_model() -> Option<PathBuf> {
+    Some(cache_folder()?.join(DEFAULT_MODEL))
+}
+
+/// What `ffai` keeps in the user's cache folder. `None` where there is no home folder.
+pub fn cache_folder() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = if cfg!(target_os = "macos") {
         set("HOME")?.join("Library/Caches")
     } else {
         set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?
     };
-    Some(cache.join("ffai").join(DEFAULT_MODEL))
+    Some(cache.join("ffai"))
 }
 
 /// The small default model where it is on this disk: the file in the user's cache folder, else what the hub's cache holds of it.

@@ -23,7 +23,7 @@ pub use error::Error;
 pub use inventory::{Role, Weight};
 pub use load::{Loader, ModelTensor};
 pub(crate) use load::{device_planes, floats};
-pub use locate::{DEFAULT_HUB_MODEL, Wanted, default_model, default_model_here, locate, locate_or_fetch};
+pub use locate::{DEFAULT_HUB_MODEL, Wanted, cache_folder, default_model, default_model_here, locate, locate_or_fetch};
 pub use settings::Settings;
 pub use siblings::{Sibling, siblings};
 pub use tensor_names::{TensorNames, Translation};
