@@ -1,0 +1,13 @@
+//! The emulator for Metal sources, kept honest, and our kernels in it.
+
+#![cfg(not(target_os = "macos"))]
+#![expect(clippy::unwrap_used, reason = "a test that fails here says where")]
+
+#[path = "../msl_emu/mod.rs"]
+mod msl_emu;
+#[path = "../support/parity.rs"]
+mod support;
+
+mod catalogue;
+mod refused;
+mod smoke;
