@@ -6,7 +6,6 @@
 // and adds the weighted values. Tiles, and eights of keys, that the mask hides from all rows are never read.
 constant constexpr uint DIMS = HEAD_DIM / 8u; // matrices across a head
 constant constexpr float HIDDEN = -1e30f;
-static_assert(QUERIES == 16u && WORKGROUP == 64u && KEYS == 64u && PAGE % 8u == 0u, "two simdgroups of eight rows; eights in a page");
 
 template <bool HALF> struct Element { typedef float type; };
 template <> struct Element<true> { typedef half type; };
@@ -26,6 +25,7 @@ kernel void attend_prefill(
     uint simdgroup [[simdgroup_index_in_threadgroup]],
     uint lane [[thread_index_in_simdgroup]])
 {
+    static_assert(QUERIES == 16u && WORKGROUP == 64u && KEYS == 64u && PAGE % 8u == 0u, "two simdgroups of eight rows; eights in a page");
     threadgroup float queries[QUERIES * HEAD_DIM];
     threadgroup float scores[QUERIES * KEYS];
     threadgroup float diagonals[2 * 64];

@@ -8,8 +8,6 @@ constant constexpr uint X_PITCH = 36u; // floats between tokens
 constant constexpr uint ROW_TILES = TILE_ROWS / 16u; // matrices of a simdgroup over the rows
 constant constexpr uint TOKEN_TILES = TILE_TOKENS / 16u;
 constant constexpr uint SHARED = TILE_ROWS * W_PITCH / 2u + TILE_TOKENS * X_PITCH; // floats
-static_assert(WORKGROUP == 128u && TILE_ROWS * 2u == WORKGROUP && TILE_TOKENS * 4u == WORKGROUP, "what a thread brings");
-static_assert(SHARED >= TILE_ROWS * TILE_TOKENS, "results pass through the same memory");
 
 [[max_total_threads_per_threadgroup(WORKGROUP)]]
 kernel void matmul_tiled(
@@ -23,6 +21,8 @@ kernel void matmul_tiled(
     uint thread_index [[thread_index_in_threadgroup]],
     uint simdgroup [[simdgroup_index_in_threadgroup]])
 {
+    static_assert(WORKGROUP == 128u && TILE_ROWS * 2u == WORKGROUP && TILE_TOKENS * 4u == WORKGROUP, "what a thread brings");
+    static_assert(SHARED >= TILE_ROWS * TILE_TOKENS, "results pass through the same memory");
     threadgroup float shared[SHARED];
     threadgroup half* weights = (threadgroup half*)shared;               // [TILE_ROWS, W_PITCH]
     threadgroup float* columns = shared + TILE_ROWS * W_PITCH / 2u;      // [TILE_TOKENS, X_PITCH]

@@ -2,8 +2,8 @@
 
 use super::{Launch, Layer, Program, Schedule};
 use ffai::graph::{
-    BufferId, BufferRole, DeviceReport, ExecuteError, Executor, MemoryReport, Op, Operand, Plan, PreparedId, Slice,
-    Target, Tensor, Ticket, Trace, TraceEvent,
+    BufferId, BufferRole, Choices, DeviceReport, ExecuteError, Executor, MemoryReport, Op, Operand, Plan, PreparedId,
+    Slice, Target, Tensor, Ticket, Trace, TraceEvent,
 };
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -45,7 +45,14 @@ struct Prepared {
 
 /// A device as Metal describes it.
 pub(crate) fn apple() -> Target {
-    Target { subgroup: 32, max_binding_bytes: 1 << 32, max_workgroups: 65_535, f16: true, software: false }
+    Target {
+        subgroup: 32,
+        max_binding_bytes: 1 << 32,
+        max_workgroups: 65_535,
+        f16: true,
+        software: false,
+        choices: Choices::default(),
+    }
 }
 
 fn device(message: String) -> ExecuteError {
@@ -145,7 +152,13 @@ impl Executor for Emulator {
     }
 
     fn device(&self) -> DeviceReport {
-        DeviceReport { backend: "emulator", name: "Metal, emulated".to_owned(), driver: String::new() }
+        DeviceReport {
+            backend: "emulator",
+            name: "Metal, emulated".to_owned(),
+            driver: String::new(),
+            kernels: "msl",
+            warning: None,
+        }
     }
 
     fn allocate(&mut self, _label: &str, _role: BufferRole, bytes: u64) -> Result<BufferId, ExecuteError> {

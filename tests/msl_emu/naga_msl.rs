@@ -8,7 +8,7 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 /// Unchecked, as the engine compiles trusted kernels; the lengths of runtime-sized arrays in the slot behind the last binding.
 pub(crate) fn source(op: &Op) -> Result<MslSource, String> {
-    let wgsl = ffai::gpu::source(op);
+    let wgsl = ffai::gpu::wgsl(op);
     let module = naga::front::wgsl::parse_str(&wgsl).map_err(|error| error.emit_to_string(&wgsl))?;
     let info = Validator::new(ValidationFlags::all(), Capabilities::all())
         .validate(&module)

@@ -60,9 +60,8 @@ METAL_FUNC void simdgroup_store(simdgroup_matrix<T, 8, 8> m, T* target, ulong st
 // d = a × b + c, with products and sums in single precision and one rounding to the type of d.
 template <class D, class A, class B, class C>
 METAL_FUNC void simdgroup_multiply_accumulate(thread simdgroup_matrix<D, 8, 8>& d, simdgroup_matrix<A, 8, 8> a, simdgroup_matrix<B, 8, 8> b, simdgroup_matrix<C, 8, 8> c MSL_AND_HERE) {
-    static_assert(msl_same<A, B>::value, "simdgroup_multiply_accumulate: both factors have one type");
     static_assert(msl_same<C, D>::value, "simdgroup_multiply_accumulate: sum and result have one type");
-    static_assert(msl_same<D, float>::value || msl_same<D, A>::value, "simdgroup_multiply_accumulate: the result is float, or of the factors' type");
+    static_assert(msl_same<D, float>::value || (msl_same<D, A>::value && msl_same<D, B>::value), "simdgroup_multiply_accumulate: the result is float, or of the factors' type");
 #ifndef MSL_CHECK
     float v[6] = {(float)a.e[0], (float)a.e[1], (float)b.e[0], (float)b.e[1], (float)c.e[0], (float)c.e[1]};
     const msl_call call = {"simdgroup_multiply_accumulate", msl_file, msl_line, MSL_MULTIPLY, 32, 1, 6, 0};
