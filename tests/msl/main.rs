@@ -9,5 +9,5 @@ mod msl_emu;
 mod support;
 
 mod catalogue;
+mod planted;
 mod refused;
-mod smoke;

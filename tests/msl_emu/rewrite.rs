@@ -115,10 +115,10 @@ fn constants(source: &Source, tokens: &mut [Token]) {
         let kind: Vec<Token> = head[..name_at].iter().filter(word).cloned().collect();
         let (kind, dimensions) = (joined(&kind), joined(&head[name_at + 1..]));
         let space = "const __attribute__((opencl_global_host))";
-        let shown = if dimensions.trim().starts_with("[]") || dimensions.replace(' ', "").starts_with("[]") {
+        let shown = if dimensions.replace(' ', "").starts_with("[]") {
             format!("{space} {kind}* msl_table_{name}();")
         } else {
-            format!("{space} {kind} (&msl_table_{name}()){dimensions};")
+            format!("typedef {kind} msl_type_{name}{dimensions}; {space} msl_type_{name}& msl_table_{name}();")
         };
         let initial = joined(&statement[assigned..]);
         let lines: String = joined(statement).chars().filter(|&c| c == '\n').collect();
@@ -165,7 +165,10 @@ fn methods(source: &Source, tokens: &mut [Token]) {
                         _ => {}
                     }
                 }
-                if !constructor && tokens.get(end + 1).is_some_and(|t| t.is("{")) {
+                if constructor {
+                    // Its initializers look like member functions.
+                    end = (end..body.end).find(|&i| tokens[i].is("{") || tokens[i].is(";")).unwrap_or(end + 1) - 1;
+                } else if tokens.get(end + 1).is_some_and(|t| t.is("{")) {
                     tokens[end].text.push_str(" __private");
                 }
                 at = end;

@@ -28,6 +28,7 @@ const BOUNDS: Build = Build {
     kernel: &[
         "-fsanitize=address,array-bounds,alignment,shift,integer-divide-by-zero",
         "-fno-sanitize-recover=all",
+        "-fstrict-flex-arrays=3",
         "-fsanitize-address-use-after-return=never",
     ],
     runtime: &["-fsanitize=address,undefined"],

@@ -29,7 +29,8 @@ kernel void gemv_q4_f16(device const block_q4* w     [[buffer(0)]],
         const half4 x2 = *(device const half4*)(xb + 16);
         const half4 x3 = *(device const half4*)(xb + 20);
         for (uint r = 0; r < ROWS_PER_SG; ++r) {
-            device const block_q4& blk = w[(row0 + r) * nb + b];
+            const uint row = min(row0 + r, p.rows - 1); // rows past the end repeat the last one
+            device const block_q4& blk = w[row * nb + b];
             device const uchar* q = blk.qs + half_sel * 8;
             float s = 0.0f;
             for (ushort i = 0; i < 4; ++i) {

@@ -1,5 +1,7 @@
-// Threads take turns, so that plain operations are atomic ones; what is left to do is to say that they were meant so.
+// Threads take turns, so that plain operations are atomic ones; what is left to do is to say that they were meant so, and to let
+// others have their turn.
 #pragma once
+#include "fibers.h"
 #include "trace.h"
 
 template <class T> static T combine(unsigned operation, T old, T v) {
@@ -21,8 +23,11 @@ extern "C" bool msl_atomic(unsigned operation, unsigned type, void* object, void
     if (void* bad = __asan_region_is_poisoned(object, 4)) msl_fail("an atomic touches %s", describe((char*)bad).c_str());
 #endif
 #ifdef MSL_TRACED
-    touch((char*)object, 4, operation != MSL_LOAD, true, pc);
+    if (operation != MSL_STORE) touch((char*)object, 4, false, true, pc);
+    if (operation != MSL_LOAD) touch((char*)object, 4, true, true, pc);
 #endif
+    // Between a load and the store that follows it another thread may come: what is not one operation gets lost.
+    if (job.schedule == RANDOM && random_bits() % 2) yield_fiber();
     uint32_t old, v, result;
     memcpy(&old, object, 4);
     memcpy(&v, value, 4);

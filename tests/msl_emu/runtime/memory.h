@@ -10,6 +10,9 @@ static void make_buffers(const std::vector<std::vector<char>>& contents) {
     region_start = (char*)mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (region_start == MAP_FAILED) msl_fail("no memory for %lu bytes of buffers", (unsigned long)total);
     region_end = region_start + total;
+#ifdef MSL_BOUNDS
+    __asan_poison_memory_region(region_start, total);
+#endif
     char* at = region_start + PAGE;
     for (size_t i = 0; i < buffers.size(); i++) {
         Buffer& b = buffers[i];
@@ -18,11 +21,10 @@ static void make_buffers(const std::vector<std::vector<char>>& contents) {
         mprotect(at, pages, PROT_READ | PROT_WRITE);
         // Whole vectors must be aligned, so up to 15 bytes lie between the end and the page behind it.
         b.start = at + pages - (b.bytes + 15) / 16 * 16;
-        memcpy(b.start, contents[i].data(), b.bytes);
 #ifdef MSL_BOUNDS
-        if (b.start != at) __asan_poison_memory_region(at, b.start - at);
-        if (b.start + b.bytes != at + pages) __asan_poison_memory_region(b.start + b.bytes, at + pages - b.start - b.bytes);
+        __asan_unpoison_memory_region(b.start, b.bytes);
 #endif
+        memcpy(b.start, contents[i].data(), b.bytes);
         if (!b.writable) mprotect(at, pages, PROT_READ);
         at += pages + PAGE;
     }
@@ -49,7 +51,7 @@ static std::string describe(const char* address) {
     for (size_t i = 0; i < buffers.size(); i++) {
         const Buffer& b = buffers[i];
         if (b.bound && address >= b.start && address < b.start + b.bytes)
-            return buffer_name(i) + ", which it may only read, to write it";
+            return buffer_name(i) + (b.writable ? " (" + std::to_string(b.bytes) + " bytes), across its end" : ", which it may only read, to write it");
     }
     std::string nearest;
     long distance = -1;

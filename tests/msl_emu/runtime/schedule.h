@@ -39,8 +39,8 @@ static std::string whereabouts(const Fiber& f) {
 static void must_meet(Fiber* first, unsigned count, const Fiber& waits, const char* who) {
     for (unsigned i = 0; i < count; i++) {
         const Fiber& f = first[i];
-        if (f.waiting == waits.waiting && f.call == waits.call && f.line == waits.line && f.flags == waits.flags) continue;
-        const bool same = f.waiting == waits.waiting && f.line == waits.line;
+        if (f.waiting == waits.waiting && f.call == waits.call && f.line == waits.line && f.flags == waits.flags && !strcmp(f.name, waits.name)) continue;
+        const bool same = f.waiting == waits.waiting && f.line == waits.line && !strcmp(f.name, waits.name);
         current = nullptr;
         fprintf(stderr, "msl: %s in non-uniform control flow: all threads of a %s must reach it together, but %s and %s%s\n", waits.name, who,
                 whereabouts(waits).c_str(), whereabouts(f).c_str(), same ? ", called from another place" : "");
@@ -57,6 +57,9 @@ static void run_simdgroup(Fiber* lanes, unsigned count) {
         for (uint32_t i : order)
             if (lanes[i].waiting == READY) resume(lanes[i]);
         const Fiber* waits = nullptr;
+        bool paused = false;
+        for (unsigned i = 0; i < count; i++) paused |= lanes[i].waiting == READY;
+        if (paused) continue;
         for (unsigned i = 0; i < count; i++)
             if (lanes[i].waiting == TOGETHER || lanes[i].waiting == SIMDGROUP_BARRIER) waits = &lanes[i];
         if (!waits) return;

@@ -117,8 +117,9 @@ static void touch_buffer(size_t index, char* address, uint64_t bytes, bool write
     const uint64_t offset = address - b.start;
     if (job.loads) {
         Counts& c = counts[index];
-        if (writes) c.stored += bytes;
-        if (!writes || atomic) {
+        if (writes) {
+            c.stored += bytes;
+        } else {
             c.loaded += bytes;
             c.groups[group_number] += bytes;
             for (uint64_t i = offset; i < offset + bytes; i++) c.touched[i / 8] |= 1 << i % 8;

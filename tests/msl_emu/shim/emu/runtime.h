@@ -53,9 +53,11 @@ struct msl_call {
     unsigned count;    // elements of the value, or bytes of it where the type does not matter
     unsigned argument; // lane, distance or mask
 };
+// Calls are neither moved into branches nor merged out of them: the place of a call is part of what must be the same for all lanes.
+#define MSL_MEETING __attribute__((convergent, nomerge))
 // `value` is both what this lane brings and what it gets: at most 32 bytes.
-__attribute__((convergent)) void msl_together(const msl_call* call, void* value);
-__attribute__((convergent)) void msl_barrier(bool simdgroup, unsigned flags, const char* file, unsigned line);
+MSL_MEETING void msl_together(const msl_call* call, void* value);
+MSL_MEETING void msl_barrier(bool simdgroup, unsigned flags, const char* file, unsigned line);
 
 enum msl_atomic_operation {
     MSL_LOAD, MSL_STORE, MSL_EXCHANGE, MSL_COMPARE, MSL_FETCH_ADD, MSL_FETCH_SUB, MSL_FETCH_AND, MSL_FETCH_OR, MSL_FETCH_XOR,

@@ -1,0 +1,6 @@
+#include <metal_stdlib>
+using namespace metal;
+kernel void k(device float* x [[buffer(0)]]) {
+    threadgroup float t[4] = {0};
+    x[0] = t[0];
+}

@@ -1,0 +1,7 @@
+#include <metal_stdlib>
+using namespace metal;
+kernel void k(device float* x [[buffer(0)]]) {
+    float sum;
+    sum += x[0];
+    x[0] = sum;
+}
