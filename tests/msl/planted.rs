@@ -154,8 +154,10 @@ fn histogram() -> Setup {
     }
 }
 
-const KERNELS: [(&str, fn() -> Setup); 5] =
-    [("norm", norm), ("gemv", gemv), ("gemm", gemm), ("scan", scan), ("histogram", histogram)];
+/// A kernel's name, and what it is run on.
+type Named = (&'static str, fn() -> Setup);
+
+const KERNELS: [Named; 5] = [("norm", norm), ("gemv", gemv), ("gemm", gemm), ("scan", scan), ("histogram", histogram)];
 
 fn source(kernel: &str) -> String {
     fs::read_to_string(format!("{}/tests/msl_emu/kernels/{kernel}.metal", env!("CARGO_MANIFEST_DIR"))).unwrap()

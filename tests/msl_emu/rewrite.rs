@@ -13,6 +13,9 @@ pub(crate) enum Aim {
     Run,
 }
 
+/// Keywords of C++ for OpenCL that are plain names in Metal.
+const OTHERS: [&str; 8] = ["local", "global", "generic", "pipe", "read_only", "write_only", "read_write", "vec_step"];
+
 /// The source for clang; lines keep their numbers and the file its name.
 pub(crate) fn rewrite(name: &str, source: &Source, aim: Aim) -> String {
     let mut tokens = source.tokens.clone();
@@ -20,6 +23,9 @@ pub(crate) fn rewrite(name: &str, source: &Source, aim: Aim) -> String {
     conversions(source, &mut tokens);
     match aim {
         Aim::Check => {
+            for token in tokens.iter_mut().filter(|token| OTHERS.contains(&token.text.as_str())) {
+                token.text.insert_str(0, "msl_word_");
+            }
             constants(source, &mut tokens);
             methods(source, &mut tokens);
         }
