@@ -9,5 +9,7 @@ mod msl_emu;
 mod support;
 
 mod catalogue;
+mod loads;
+mod overrides;
 mod planted;
 mod refused;

@@ -1,6 +1,6 @@
 //! Runs plans op by op in the emulator.
 
-use super::{Launch, Layer, Program, Schedule};
+use super::{Launch, Layer, Loads, Program, Schedule};
 use ffai::graph::{
     BufferId, BufferRole, Choices, DeviceReport, ExecuteError, Executor, MemoryReport, Op, Operand, Plan, PreparedId,
     Slice, Target, Tensor, Ticket, Trace, TraceEvent,
@@ -23,7 +23,7 @@ pub(crate) struct MslSource {
 }
 
 /// How an op becomes Metal source.
-pub(crate) type Translate = fn(&Op) -> Result<MslSource, String>;
+pub(crate) type Translate = Box<dyn Fn(&Op) -> Result<MslSource, String> + Send + Sync>;
 
 /// An executor over buffers in host memory.
 pub(crate) struct Emulator {
@@ -35,6 +35,8 @@ pub(crate) struct Emulator {
     prepared: Vec<Prepared>,
     results: HashMap<u64, Vec<u8>>,
     trace: Trace,
+    /// What each op loaded from its slots, in the order in which ops ran; for [`Layer::Loads`].
+    pub(crate) loads: Vec<Vec<Loads>>,
 }
 
 struct Prepared {
@@ -60,23 +62,28 @@ fn device(message: String) -> ExecuteError {
 }
 
 impl Emulator {
-    pub(crate) fn new(translate: Translate, layer: Layer, schedule: Schedule) -> Self {
+    pub(crate) fn new(
+        translate: impl Fn(&Op) -> Result<MslSource, String> + Send + Sync + 'static,
+        layer: Layer,
+        schedule: Schedule,
+    ) -> Self {
         Self {
             target: apple(),
-            translate,
+            translate: Box::new(translate),
             layer,
             schedule,
             buffers: Vec::new(),
             prepared: Vec::new(),
             results: HashMap::new(),
             trace: Trace::default(),
+            loads: Vec::new(),
         }
     }
 
     /// Builds every source of a plan, on all cores; what is built already costs a look into a folder.
     pub(crate) fn programs(
         plan: &Plan,
-        translate: Translate,
+        translate: &Translate,
         layer: Layer,
     ) -> Result<Vec<(Program, MslSource)>, String> {
         // Plans repeat their ops.
@@ -142,6 +149,7 @@ impl Emulator {
         for (slot, operand) in op.operands.iter().enumerate().filter(|(slot, _)| writable[*slot]) {
             self.put(prepared, operand, &outcome.buffers[slot]);
         }
+        self.loads.push(outcome.loads);
         Ok(())
     }
 }
@@ -192,7 +200,7 @@ impl Executor for Emulator {
     }
 
     fn prepare(&mut self, plan: Arc<Plan>) -> Result<PreparedId, ExecuteError> {
-        let programs = Self::programs(&plan, self.translate, self.layer).map_err(device)?;
+        let programs = Self::programs(&plan, &self.translate, self.layer).map_err(device)?;
         let arena = vec![0; plan.arena_bytes as usize];
         self.prepared.push(Prepared { plan, arena, programs });
         Ok(PreparedId(self.prepared.len() as u32 - 1))
