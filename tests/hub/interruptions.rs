@@ -1,6 +1,6 @@
 //! What happens when fetching is cut off, by whatever it may be: nothing that arrived is fetched again, and nothing damaged is kept.
 
-use crate::server::{COMMIT, Hub, Reply, node, part, sha256};
+use crate::server::{COMMIT, Hub, Reply, info, node, part, sha256};
 use crate::{command, fails, files_below, noise, printed, pull, run, scratch, settings, surroundings, text};
 use ffai::weights::hub::Error;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,11 @@ fn size(path: &Path) -> u64 {
 
 /// Where the requests for the content of files began.
 fn ranges(hub: &Hub) -> Vec<Option<u64>> {
-    hub.log().iter().filter(|(request, _)| request.foreign).map(|(request, _)| request.from).collect()
+    let log = hub.log();
+    log.iter()
+        .filter(|(request, _)| request.foreign && request.is_for_content())
+        .map(|(request, _)| request.from)
+        .collect()
 }
 
 #[test]
@@ -71,6 +75,7 @@ fn a_network_that_is_gone_for_a_moment_is_waited_for() {
     let (served, asked) = (content.clone(), AtomicUsize::new(0));
     let closed = || Some(Reply::new(302, b"").header("Location", "http://127.0.0.1:1/"));
     hub.behave(move |request| match request.path.contains("/resolve/") {
+        true if request.method == "HEAD" => None,
         true => (1..=2).contains(&asked.fetch_add(1, Ordering::SeqCst)).then(closed).flatten(),
         false => (request.foreign && request.from.is_none())
             .then(|| Reply { cut: Some(2 << 20), ..part(&served, request.from) }),
@@ -197,10 +202,10 @@ fn a_full_disk_says_how_much_was_needed_and_the_next_run_goes_on() {
 fn what_cannot_fit_the_disk_is_refused_before_it_is_fetched() {
     let hub = Hub::new(&[(MODEL, &noise(2000, 1))]);
     hub.behave(|request| {
-        request.path.contains("/tree/").then(|| {
+        request.path.contains("/revision/").then(|| {
             let mut node = node(MODEL, &noise(2000, 1));
             node["lfs"]["size"] = (1u64 << 60).into();
-            Reply::new(200, serde_json::json!([node]).to_string().as_bytes())
+            Reply::new(200, info(COMMIT, &[node]).to_string().as_bytes())
         })
     });
     let output = run(&hub, &scratch("too-large"), &["pull", "org/repo:Q8_0"]);
@@ -242,11 +247,8 @@ fn an_interrupted_update_leaves_the_old_commit_in_place() {
     let next = "f".repeat(40);
     let (asked, commit, served) = (AtomicUsize::new(0), next.clone(), new.clone());
     hub.behave(move |request| match request.path.as_str() {
-        path if path.ends_with("/revision/main") => {
-            Some(Reply::new(200, serde_json::json!({"sha": commit}).to_string().as_bytes()))
-        }
-        path if path.contains("/tree/") => {
-            Some(Reply::new(200, serde_json::json!([node(MODEL, &served)]).to_string().as_bytes()))
+        path if path.contains("/revision/main") => {
+            Some(Reply::new(200, info(&commit, &[node(MODEL, &served)]).to_string().as_bytes()))
         }
         path if path.contains("/resolve/") && asked.fetch_add(1, Ordering::SeqCst) == 0 => Some(Reply::new(410, b"")),
         path if path.contains("/resolve/") => Some(part(&served, request.from)),

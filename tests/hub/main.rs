@@ -50,6 +50,7 @@ fn settings(hub: &Hub, home: &Path) -> Settings {
         token: None,
         offline: false,
         patience: Patience {
+            attempts: 5,
             pause: short,
             connect: Duration::from_secs(2),
             silence: Duration::from_millis(500),

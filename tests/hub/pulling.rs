@@ -213,6 +213,26 @@ fn the_token_goes_to_the_hub_and_to_nobody_else() {
     assert!(hub.log().iter().all(|(request, _)| request.authorization.as_deref() == Some("Bearer hf_file")));
 }
 
+/// What carries the requests has rules of its own for finding tokens; these decide.
+#[test]
+fn no_token_is_sent_where_none_is_meant() {
+    let hub = Hub::new(&[("config.json", b"{}"), ("model.safetensors", &noise(5000, 1))]);
+    let sent = |home: &str, variables: &[(&str, &str)]| {
+        let home = scratch(home);
+        std::fs::write(home.join("token"), "hf_file\n").unwrap();
+        hub.forget();
+        let output = command(&hub, &home, &["pull", "org/repo"]).envs(variables.iter().copied()).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let own = hub.log().into_iter().filter(|(request, _)| !request.foreign);
+        own.map(|(request, _)| request.authorization).collect::<std::collections::BTreeSet<_>>()
+    };
+    let off = ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1");
+    assert_eq!(sent("token-off", &[off, ("HF_TOKEN", "hf_x")]), [None].into());
+    let on = [("HF_HUB_DISABLE_IMPLICIT_TOKEN", "0"), ("HF_TOKEN", "hf_x")];
+    assert_eq!(sent("token-on", &on), [Some("Bearer hf_x".to_owned())].into());
+    assert_eq!(sent("token-none", &[("HF_TOKEN", "no token"), off]), [None].into());
+}
+
 #[test]
 fn progress_tells_files_and_bytes_and_only_goes_up() {
     let weights = noise(700_000, 1);

@@ -1,6 +1,6 @@
 //! Answers that are none: each is one clear error, quickly, and leads nowhere outside the cache.
 
-use crate::server::{COMMIT, Hub, Reply, git_sha1, missing, node};
+use crate::server::{COMMIT, Hub, Reply, git_sha1, info, missing, node};
 use crate::{command, fails, files_below, noise, pull, run, scratch, settings, text};
 use ffai::weights::hub::{Error, Token};
 use serde_json::json;
@@ -64,7 +64,7 @@ fn status_429_is_waited_for_as_long_as_the_server_says() {
     let hub = repository();
     let asked = AtomicUsize::new(0);
     hub.behave(move |request| {
-        let first = request.path.contains("/tree/") && asked.fetch_add(1, Ordering::SeqCst) == 0;
+        let first = request.path.contains("/revision/") && asked.fetch_add(1, Ordering::SeqCst) == 0;
         first.then(|| Reply::new(429, b"").header("Retry-After", "1"))
     });
     let begun = Instant::now();
@@ -84,10 +84,13 @@ fn a_wait_that_is_too_long_is_an_error_that_says_when() {
     let output = run(&hub, &scratch("429-long"), &["pull", "org/repo"]);
     fails(&output, 1, &["too many requests", "(429)", "answers again in 3600 seconds", "hint: "]);
     assert_eq!(hub.log().len(), 1);
-    // As the hub itself says it.
+    // A wait that is told in another way does not reach us, and nothing is claimed about it.
+    hub.forget();
     hub.behave(|_| Some(Reply::new(429, b"").header("RateLimit", r#""api";r=0;t=900"#)));
     let error = pull("org/repo", &settings(&hub, &scratch("429-hub"))).unwrap_err();
-    assert!(matches!(error, Error::RateLimited { seconds: Some(900) }));
+    assert!(matches!(error, Error::RateLimited { seconds: None }));
+    assert!(error.to_string().ends_with("when it answers again is not known"), "{error}");
+    assert_eq!(hub.log().len(), 5);
     // A server that says so for ever is not asked for ever.
     hub.forget();
     hub.behave(|_| Some(Reply::new(429, b"").header("Retry-After", "0")));
@@ -121,9 +124,28 @@ fn no_server_is_no_puzzle() {
     assert!(error.hint().unwrap().contains("network"));
 }
 
-/// Answers for the list of files with `nodes`.
+/// Elsewhere the system itself is asked whom to trust.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_machine_without_certificates_is_told_what_it_lacks() {
+    let hub = repository();
+    let nothing = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|name| (name, "/nonexistent"));
+    let output = command(&hub, &scratch("certificates"), &["pull", "org/repo"]).envs(nothing).output().unwrap();
+    fails(&output, 1, &["certificates", "hint: ", "ca-certificates", "SSL_CERT_FILE"]);
+    assert_eq!(hub.log().len(), 0);
+}
+
+/// Answers for the list of files with `nodes`, and with the same where it is asked about some.
 fn lists(hub: &Hub, nodes: serde_json::Value) {
-    hub.behave(move |request| request.path.contains("/tree/").then(|| Reply::new(200, nodes.to_string().as_bytes())));
+    let info = info(COMMIT, nodes.as_array().unwrap());
+    hub.behave(move |request| {
+        let reply = |body: &serde_json::Value| Some(Reply::new(200, body.to_string().as_bytes()));
+        match request.path.as_str() {
+            path if path.contains("/revision/") => reply(&info),
+            path if path.contains("/paths-info/") => reply(&nodes),
+            _ => None,
+        }
+    });
 }
 
 #[test]
@@ -164,19 +186,41 @@ fn hashes_and_commits_that_are_none_are_refused() {
     let hub = repository();
     let home = scratch("hashes");
     let settings = settings(&hub, &home);
+    let large = json!({"oid": "../../evil", "size": 3});
     let cases = [
         json!([{"type": "file", "path": "m.gguf", "size": 3, "oid": "../../evil"}]),
-        json!([{"type": "file", "path": "m.gguf", "size": 3, "oid": git_sha1(b""), "lfs": {"oid": "../../evil", "size": 3}}]),
+        json!([{"type": "file", "path": "m.gguf", "size": 3, "oid": git_sha1(b""), "lfs": large}]),
         json!([{"type": "file", "path": "m.gguf", "size": -3, "oid": git_sha1(b"")}]),
-        json!({"error": "nonsense"}),
+        json!([{"type": "file", "path": "m.gguf", "oid": git_sha1(b"")}]),
         json!([["deep"]]),
     ];
     for nodes in cases {
         lists(&hub, nodes.clone());
         assert!(matches!(pull("org/repo", &settings), Err(Error::Answer { .. })), "{nodes}");
     }
+    // The two answers that say what there is must agree.
+    let node = json!({"type": "file", "path": "m.gguf", "size": 3, "oid": git_sha1(b"")});
+    for nodes in [
+        json!([]),
+        json!({"error": "nonsense"}),
+        json!([{"type": "file", "path": "m.gguf", "size": 4, "oid": git_sha1(b"")}]),
+        json!([{"type": "file", "path": "other.gguf", "size": 3, "oid": git_sha1(b"")}]),
+        json!([{"type": "directory", "path": "m.gguf", "oid": git_sha1(b"")}]),
+    ] {
+        let (list, body) = (info(COMMIT, std::slice::from_ref(&node)), nodes.to_string());
+        hub.behave(move |request| match request.path.as_str() {
+            path if path.contains("/revision/") => Some(Reply::new(200, list.to_string().as_bytes())),
+            path if path.contains("/paths-info/") => Some(Reply::new(200, body.as_bytes())),
+            _ => None,
+        });
+        assert!(matches!(pull("org/repo", &settings), Err(Error::Answer { .. })), "{nodes}");
+    }
     hub.behave(|request| {
-        request.path.contains("/revision/").then(|| Reply::new(200, br#"{"sha": "../../../../evil"}"#))
+        request.path.contains("/revision/").then(|| {
+            let mut info = info(COMMIT, &[]);
+            info["sha"] = "../../../../evil".into();
+            Reply::new(200, info.to_string().as_bytes())
+        })
     });
     assert!(matches!(pull("org/repo", &settings), Err(Error::Answer { .. })));
     hub.behave(|_| Some(Reply::new(200, b"<html>Welcome to the hotel's wireless network</html>")));
@@ -184,39 +228,43 @@ fn hashes_and_commits_that_are_none_are_refused() {
     assert_eq!(files_below(&home), Vec::<std::path::PathBuf>::new());
 }
 
+/// `hf-hub` reads a list whole, so that time alone can end it.
 #[test]
-fn an_endless_list_ends() {
+fn an_endless_list_ends_in_time() {
     let hub = repository();
-    hub.behave(|_| Some(Reply { endless: true, ..Reply::new(200, &[b' '; 1 << 16]) }));
-    let error = pull("org/repo", &settings(&hub, &scratch("endless"))).unwrap_err();
-    assert!(matches!(&error, Error::Answer { found, .. } if found.contains("more than")), "{error}");
-    assert!(hub.log().iter().map(|(_, bytes)| bytes).sum::<u64>() < 64 << 20);
-    // Page after page.
-    let hub = repository();
-    let own = hub.endpoint.clone();
-    hub.behave(move |request| {
-        let next = format!("<{own}/api/models/org/repo/tree/{COMMIT}?cursor=x>; rel=\"next\"");
-        request.path.contains("/tree/").then(|| Reply::new(200, b"[]").header("Link", next))
-    });
-    let error = pull("org/repo", &settings(&hub, &scratch("pages"))).unwrap_err();
-    assert!(matches!(&error, Error::Answer { .. }), "{error}");
-    assert_eq!(hub.log().len(), 51);
+    let page = Reply { endless: true, ..Reply::new(200, &[b' '; 1 << 10]) };
+    hub.behave(move |_| Some(Reply { drip: Some((1 << 10, Duration::from_millis(5))), ..page.clone() }));
+    let mut settings = settings(&hub, &scratch("endless"));
+    settings.patience.silence = Duration::from_millis(200);
+    let begun = Instant::now();
+    let error = pull("org/repo", &settings).unwrap_err();
+    assert!(
+        matches!(&error, Error::Connection { what, .. } if what.contains("no whole answer within 0.2 s")),
+        "{error}"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
 #[test]
-fn a_list_of_several_pages_is_read_to_its_end() {
-    let content = noise(2000, 4);
-    let hub = Hub::new(&[("a.gguf", &content)]);
-    let (own, served) = (hub.endpoint.clone(), content.clone());
-    hub.behave(move |request| {
-        let page = |nodes: serde_json::Value| Reply::new(200, nodes.to_string().as_bytes());
-        let next = format!("<{own}/api/models/org/repo/tree/{COMMIT}?cursor=2>; rel=\"next\"");
-        match request.path.split_once("/tree/")?.1.ends_with("cursor=2") {
-            true => Some(page(json!([node("a.gguf", &served)]))),
-            false => Some(page(json!([{"type": "directory", "path": "d", "oid": "x"}])).header("Link", next)),
-        }
-    });
-    assert!(std::fs::read(pull("org/repo", &settings(&hub, &scratch("two-pages"))).unwrap()).unwrap() == content);
+fn a_list_of_more_files_than_any_model_has_is_refused() {
+    let hub = repository();
+    let nodes: Vec<_> = (0..20_001).map(|number| node(&format!("{number}"), b"")).collect();
+    lists(&hub, nodes.into());
+    let mut settings = settings(&hub, &scratch("many"));
+    settings.patience.silence = Duration::from_secs(20);
+    let error = pull("org/repo", &settings).unwrap_err();
+    assert!(matches!(&error, Error::Answer { found, .. } if found == "20001 files"), "{error}");
+}
+
+/// Small files are asked about in portions.
+#[test]
+fn a_model_of_very_many_small_files_comes_whole() {
+    let names: Vec<String> = (1..=501).map(|number| format!("m-{number:05}-of-00501.gguf")).collect();
+    let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), name.as_bytes())).collect();
+    let hub = Hub::new(&files);
+    let path = pull("org/repo", &settings(&hub, &scratch("portions"))).unwrap();
+    assert_eq!(std::fs::read(path.with_file_name("m-00501-of-00501.gguf")).unwrap(), b"m-00501-of-00501.gguf");
+    assert_eq!(hub.log().iter().filter(|(request, _)| request.path.contains("/paths-info/")).count(), 2);
 }
 
 #[test]
@@ -237,14 +285,21 @@ fn redirects_end_and_lead_to_web_addresses_only() {
         assert!(matches!(error, Error::Answer { .. }), "{place}: {error}");
         assert!(hub.log().len() <= 6);
     }
+    // A foreign host that sends the request on to itself would be shown the token, so it is not followed.
+    hub.forget();
+    hub.behave(|request| request.foreign.then(|| Reply::new(302, b"").header("Location", "/elsewhere")));
+    let mut settings = settings(&hub, &scratch("within"));
+    settings.token = Token::new("hf_x");
+    let error = pull("org/repo", &settings).unwrap_err();
+    assert!(matches!(&error, Error::Answer { found, .. } if found.contains("may not see the token")), "{error}");
+    assert!(hub.log().iter().all(|(request, _)| request.foreign == request.authorization.is_none()));
     // A renamed repository is one redirect on the same host, and the token goes with it.
     hub.forget();
     hub.behave(|request| {
         let rest = request.path.strip_prefix("/api/models/old/name/")?;
         Some(Reply::new(307, b"").header("Location", format!("/api/models/org/repo/{rest}")))
     });
-    let mut settings = settings(&hub, &scratch("renamed"));
-    settings.token = Token::new("hf_x");
+    settings.cache = scratch("renamed").join("hub");
     let error = pull("old/name", &settings).unwrap_err();
     assert!(matches!(error, Error::NotFound { what: "file", .. }), "the list came through: {error}");
     assert!(hub.log().iter().all(|(request, _)| request.authorization.is_some()));

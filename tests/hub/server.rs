@@ -1,6 +1,7 @@
 //! A server that speaks the hub's protocol, on this machine: metadata and small files on one port, large files behind a
-//! redirect on another, as a foreign host. It follows what huggingface_hub 2.4.0 asks for and reads of the answers.
+//! redirect on another, as a foreign host. It follows what huggingface_hub 2.4.0 and hf-hub 1.0.0 ask for and read of the answers.
 
+use serde_json::{Value, json};
 use sha2::Digest as _;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -21,6 +22,14 @@ pub(crate) struct Request {
     /// First byte of `Range`.
     pub(crate) from: Option<u64>,
     pub(crate) authorization: Option<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Request {
+    /// Whether it asks for the content of a file, and not for what there is to know about it.
+    pub(crate) fn is_for_content(&self) -> bool {
+        self.method == "GET" && (self.foreign || self.path.contains("/resolve/"))
+    }
 }
 
 /// An answer, and how it goes out.
@@ -109,8 +118,7 @@ impl Hub {
 
     /// Bytes of the bodies of files that went out.
     pub(crate) fn bytes_of_files(&self) -> u64 {
-        let is_file = |request: &Request| request.foreign || request.path.contains("/resolve/");
-        self.log().iter().filter(|(request, _)| is_file(request)).map(|(_, bytes)| bytes).sum()
+        self.log().iter().filter(|(request, _)| request.is_for_content()).map(|(_, bytes)| bytes).sum()
     }
 
     /// Forgets the requests.
@@ -147,8 +155,8 @@ fn answer(state: &State, cdn: &str, mut stream: TcpStream, foreign: bool) -> std
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace();
     let (Some(method), Some(path)) = (words.next(), words.next()) else { return Ok(()) };
-    let mut request =
-        Request { method: method.to_owned(), path: path.to_owned(), foreign, from: None, authorization: None };
+    let (method, path) = (method.to_owned(), path.to_owned());
+    let mut request = Request { method, path, foreign, from: None, authorization: None, body: Vec::new() };
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
@@ -160,10 +168,12 @@ fn answer(state: &State, cdn: &str, mut stream: TcpStream, foreign: bool) -> std
                 request.from =
                     value.trim().strip_prefix("bytes=").and_then(|range| range.split('-').next()?.parse().ok())
             }
+            "content-length" => request.body = vec![0; value.trim().parse().unwrap_or_default()],
             "authorization" => request.authorization = Some(value.trim().to_owned()),
             _ => {}
         }
     }
+    reader.read_exact(&mut request.body)?;
     let behaviour = state.behaviour.lock().unwrap().clone();
     let reply = behaviour.and_then(|behaviour| behaviour(&request)).unwrap_or_else(|| usual(state, cdn, &request));
     let index = {
@@ -215,11 +225,12 @@ fn usual(state: &State, cdn: &str, request: &Request) -> Reply {
     if let Some(revision) = path.strip_prefix("/api/models/org/repo/revision/") {
         return match revision {
             "main" | "v1" | "refs%2Fpr%2F1" | COMMIT => {
-                let siblings: Vec<_> = files.keys().map(|path| serde_json::json!({"rfilename": path})).collect();
-                let info = serde_json::json!({
-                    "id": "org/repo", "modelId": "org/repo", "sha": COMMIT, "private": false, "tags": [], "downloads": 0,
-                    "likes": 0, "siblings": siblings,
-                });
+                let nodes: Vec<_> = files.iter().map(|(path, content)| node(path, content)).collect();
+                let mut info = info(COMMIT, &nodes);
+                if !request.path.ends_with("?blobs=true") {
+                    let plain = |node: &Value| json!({"rfilename": node["path"]});
+                    info["siblings"] = nodes.iter().map(plain).collect();
+                }
                 Reply::new(200, info.to_string().as_bytes())
             }
             _ => missing("RevisionNotFound", "Invalid rev id"),
@@ -227,7 +238,14 @@ fn usual(state: &State, cdn: &str, request: &Request) -> Reply {
     }
     if path == format!("/api/models/org/repo/tree/{COMMIT}") {
         let nodes: Vec<_> = files.iter().map(|(path, content)| node(path, content)).collect();
-        return Reply::new(200, serde_json::Value::from(nodes).to_string().as_bytes());
+        return Reply::new(200, Value::from(nodes).to_string().as_bytes());
+    }
+    if path == format!("/api/models/org/repo/paths-info/{COMMIT}") && request.method == "POST" {
+        let asked: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let asked = asked["paths"].as_array().cloned().unwrap_or_default();
+        let is_asked = |path: &str| asked.iter().any(|asked| asked == path);
+        let nodes = files.iter().filter(|(path, _)| is_asked(path)).map(|(path, content)| node(path, content));
+        return Reply::new(200, Value::from(nodes.collect::<Vec<_>>()).to_string().as_bytes());
     }
     let resolved =
         ["main", "v1", COMMIT].iter().find_map(|commit| path.strip_prefix(&format!("/org/repo/resolve/{commit}/")));
@@ -245,13 +263,31 @@ fn usual(state: &State, cdn: &str, request: &Request) -> Reply {
     }
 }
 
-pub(crate) fn node(path: &str, content: &[u8]) -> serde_json::Value {
+/// What the hub says about a model at a commit, with sizes and hashes: `?blobs=true`. The same as `nodes` of a tree, in other words.
+pub(crate) fn info(commit: &str, nodes: &[Value]) -> Value {
+    let sibling = |node: &Value| {
+        let mut sibling = json!({"rfilename": node["path"], "size": node["size"], "blobId": node["oid"]});
+        if let Some(large) = node.get("lfs") {
+            sibling["size"] = large["size"].clone();
+            sibling["lfs"] = json!({"sha256": large["oid"], "size": large["size"], "pointerSize": 132});
+        }
+        sibling
+    };
+    let siblings: Vec<_> = nodes.iter().map(sibling).collect();
+    json!({
+        "_id": "621ffdc036468d709f17434d", "id": "org/repo", "modelId": "org/repo", "sha": commit, "private": false,
+        "gated": false, "disabled": false, "tags": ["gguf"], "downloads": 0, "likes": 0, "usedStorage": 0, "siblings": siblings,
+        "gguf": {"total": 1, "architecture": "llama"}, "createdAt": "2022-03-02T23:29:04.000Z", "spaces": [],
+    })
+}
+
+pub(crate) fn node(path: &str, content: &[u8]) -> Value {
     // Git keeps a pointer in place of a large file.
-    let mut node = serde_json::json!({
+    let mut node = json!({
         "type": "file", "path": path, "size": content.len(), "oid": git_sha1(if is_large(content) { b"pointer" } else { content }),
     });
     if is_large(content) {
-        node["lfs"] = serde_json::json!({"oid": sha256(content), "size": content.len(), "pointerSize": 132});
+        node["lfs"] = json!({"oid": sha256(content), "size": content.len(), "pointerSize": 132});
     }
     node
 }

@@ -1,8 +1,12 @@
-//! What a status of the hub means, and whether it pays to ask again.
+//! What a failure that `hf-hub` reports means, and whether it pays to ask again.
 
+use super::client::{host, innermost};
 use super::{Error, Name};
+use hf_hub::HFError;
+use reqwest::Url;
+use std::error::Error as _;
+use std::io;
 use std::time::Duration;
-use ureq::http::HeaderMap;
 
 /// Why a request brought nothing.
 #[derive(Debug)]
@@ -11,15 +15,21 @@ pub(super) enum Fault {
     Final(Error),
     /// It may help, after the pause that the server asks for, if it does.
     Passing { error: Error, pause: Option<Duration> },
+    /// The answer ended before its end.
+    Cut,
 }
 
 impl Fault {
     /// The same, where the network has been seen to work: then it may come back.
     pub(super) fn once_connected(self) -> Self {
         match self {
-            Self::Final(error @ Error::Connection { .. }) => Self::Passing { error, pause: None },
+            Self::Final(error @ Error::Connection { .. }) => Self::passing(error),
             other => other,
         }
+    }
+
+    pub(super) fn passing(error: Error) -> Self {
+        Self::Passing { error, pause: None }
     }
 }
 
@@ -37,6 +47,8 @@ pub(super) struct Asked<'a> {
     pub(super) file: Option<&'a str>,
     /// Whether a token is sent along.
     pub(super) token: bool,
+    /// The hub.
+    pub(super) home: &'a Url,
 }
 
 impl Asked<'_> {
@@ -47,16 +59,39 @@ impl Asked<'_> {
         }
     }
 
-    /// What `status` means; `body` is the beginning of the answer.
-    pub(super) fn fault(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {
-        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let message = match header("x-error-message") {
-            "" => message(body),
-            message => message.to_owned(),
-        };
+    /// An answer that is none.
+    pub(super) fn strange(&self, expected: &'static str, found: &str) -> Error {
+        Error::Answer { what: self.what(), expected, found: found.to_owned() }
+    }
+
+    /// What `error` means.
+    pub(super) fn fault(&self, error: HFError) -> Fault {
+        match error {
+            HFError::RateLimited { retry_after: pause, .. } => {
+                Fault::Passing { error: Error::RateLimited { seconds: pause.map(|pause| pause.as_secs()) }, pause }
+            }
+            HFError::Http { context }
+            | HFError::AuthRequired { context }
+            | HFError::Forbidden { context }
+            | HFError::Conflict { context }
+            | HFError::RepoNotFound { context: Some(context), .. }
+            | HFError::RevisionNotFound { context: Some(context), .. }
+            | HFError::EntryNotFound { context: Some(context), .. } => {
+                let code = context.error_code.unwrap_or_default();
+                self.status(context.status.as_u16(), &code, context.server_message.unwrap_or_default())
+            }
+            HFError::Request { source, .. } => self.request(&source),
+            // What lies in Xet storage comes from servers of its own, over connections that may break as others do.
+            HFError::Xet { source, .. } => Fault::passing(self.connection(None, innermost(&*source))),
+            other => self.strange("an answer of the hub", &other.to_string()).into(),
+        }
+    }
+
+    /// What a status means that says no.
+    fn status(&self, status: u16, code: &str, message: String) -> Fault {
         let model = self.what();
         let repository = self.name.repository().to_owned();
-        match (status, header("x-error-code")) {
+        match (status, code) {
             (401, _) => Error::Unauthorized { model, token: self.token, message }.into(),
             (403, _) | (_, "GatedRepo") => Error::Forbidden { model, repository, message }.into(),
             (404, "RevisionNotFound") => {
@@ -65,58 +100,55 @@ impl Asked<'_> {
             }
             (404, _) if self.file.is_some() => Error::NotFound { what: "file", name: model }.into(),
             (404, _) => Error::NotFound { what: "repository", name: repository }.into(),
-            (429, _) => {
-                let pause = pause(headers);
-                Fault::Passing { error: Error::RateLimited { seconds: pause.map(|pause| pause.as_secs()) }, pause }
+            (300..=399, _) => {
+                self.strange("a redirect to a web address", &format!("status {status} without one")).into()
             }
-            (408 | 500..=599, _) => {
-                Fault::Passing { error: Error::Status { what: model, status, message }, pause: pause(headers) }
-            }
+            (429, _) => Fault::passing(Error::RateLimited { seconds: None }),
+            (408 | 500..=599, _) => Fault::passing(Error::Status { what: model, status, message }),
             _ => Error::Status { what: model, status, message }.into(),
         }
     }
+
+    /// What came instead of an answer. A connection that breaks may not break again; a name that nobody knows, a closed door and a
+    /// certificate that does not convince stay as they are.
+    fn request(&self, error: &reqwest::Error) -> Fault {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, Interrupted, UnexpectedEof};
+        let what = innermost(error);
+        if error.is_redirect() || error.is_builder() {
+            return self.strange("at most 5 redirects, to web addresses as safe as before", &what).into();
+        }
+        if behind::<serde_json::Error>(error).is_some() {
+            return self.strange("its list of files in JSON", &what).into();
+        }
+        if error.is_timeout() {
+            return match error.is_connect() {
+                true => self.connection(error.url(), "no connection in time".to_owned()).into(),
+                false => Fault::passing(self.connection(error.url(), "no answer in time".to_owned())),
+            };
+        }
+        let kind = behind::<io::Error>(error).map(io::Error::kind);
+        match (error.is_connect(), kind) {
+            (false, Some(UnexpectedEof)) => Fault::Cut,
+            (false, _) | (_, Some(BrokenPipe | ConnectionAborted | ConnectionReset | Interrupted | UnexpectedEof)) => {
+                Fault::passing(self.connection(error.url(), what))
+            }
+            _ => self.connection(error.url(), what).into(),
+        }
+    }
+
+    fn connection(&self, url: Option<&Url>, what: String) -> Error {
+        Error::Connection { host: host(url.unwrap_or(self.home)), what }
+    }
 }
 
-/// How long the server wants us to wait: `RateLimit: "api";r=0;t=55` as the hub writes it, else `Retry-After: 55`.
-fn pause(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let field = |text: &str, name: &str| text.split(';').find_map(|part| part.trim().strip_prefix(name)?.parse().ok());
-    let limit = text("ratelimit").filter(|text| field(text, "r=") == Some(0u64));
-    let seconds = limit.and_then(|text| field(text, "t=")).or_else(|| text("retry-after")?.trim().parse().ok());
-    seconds.map(Duration::from_secs)
-}
-
-/// What an answer says about itself: the field `error` of a JSON object, or nothing. Web pages are not for terminals.
-fn message(body: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Told {
-        error: String,
+/// The error of one kind that stands behind another.
+fn behind<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
+    let mut source = error.source();
+    while let Some(error) = source {
+        match error.downcast_ref() {
+            Some(found) => return Some(found),
+            None => source = error.source(),
+        }
     }
-    serde_json::from_slice(body).map(|Told { error }| error).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
-        list.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
-    }
-
-    #[test]
-    fn the_server_says_how_long_to_wait() {
-        let wait = |list: &[_]| pause(&headers(list)).map(|pause| pause.as_secs());
-        assert_eq!(wait(&[("retry-after", "42")]), Some(42));
-        assert_eq!(wait(&[("ratelimit", r#""resolvers";r=0;t=55"#), ("retry-after", "42")]), Some(55));
-        assert_eq!(wait(&[("ratelimit", r#""api";r=7;t=55"#)]), None);
-        assert_eq!(wait(&[("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")]), None);
-        assert_eq!(wait(&[("retry-after", "-1")]), None);
-        assert_eq!(wait(&[]), None);
-    }
-
-    #[test]
-    fn a_web_page_is_no_message() {
-        assert_eq!(message(b"<html>\x1b[31m</html>"), "");
-        assert_eq!(message(br#"{"error": "Repository not found"}"#), "Repository not found");
-    }
+    None
 }

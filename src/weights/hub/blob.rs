@@ -2,7 +2,7 @@
 
 use super::answer::Fault;
 use super::cache::Repository;
-use super::client::{Client, broken, escape};
+use super::client::Client;
 use super::hash::Hash;
 use super::listing::{Entry, Id};
 use super::lock::lock;
@@ -10,10 +10,8 @@ use super::{Error, Name, Progress, Watcher};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
-use ureq::Body;
-use ureq::http::{Response, Uri, header};
 
-/// Bytes that are read, hashed and written at once.
+/// Bytes of what arrived earlier that are read and hashed at once.
 const PIECE: usize = 1 << 18;
 /// A connection that brought this much before it broke was worth it.
 const GAIN: u64 = 1 << 20;
@@ -34,6 +32,8 @@ struct Writing {
     hash: Hash,
     /// Bytes in the file.
     here: u64,
+    /// Whether the server sends parts of a file, as far as is known.
+    parts: bool,
 }
 
 impl Job<'_> {
@@ -77,7 +77,7 @@ impl Job<'_> {
         std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(incomplete);
         let file = file.map_err(|source| Error::io(incomplete, source))?;
-        let mut writing = Writing { hash: Hash::new(&entry.id, entry.file.bytes), file, here: 0 };
+        let mut writing = Writing { hash: Hash::new(&entry.id, entry.file.bytes), file, here: 0, parts: true };
         let about = writing.file.metadata().map_err(|source| Error::io(incomplete, source))?;
         if about.len() > entry.file.bytes {
             writing.restart().map_err(|source| Error::io(incomplete, source))?;
@@ -106,8 +106,9 @@ impl Job<'_> {
         self.client.persist(watcher, |watcher| {
             let start = *fetched;
             while writing.here < size {
+                // Where everything is sent again each time, bytes are no gain.
                 let came = self.receive(writing, entry, fetched, watcher);
-                came.map_err(|fault| (fault, *fetched - start >= GAIN))?;
+                came.map_err(|fault| (fault, writing.parts && *fetched - start >= GAIN))?;
             }
             Ok(())
         })?;
@@ -122,40 +123,49 @@ impl Job<'_> {
         fetched: &mut u64,
         watcher: &mut Watcher<'_>,
     ) -> Result<(), Fault> {
-        let path: Vec<String> = entry.file.path.split('/').map(escape).collect();
-        let endpoint = &self.client.settings().endpoint;
-        let address = format!("{endpoint}/{}/resolve/{}/{}", self.name.repository(), self.commit, path.join("/"));
-        let asked = self.client.asked(self.name, Some(&entry.file.path));
-        let answer = self.client.get(asked, &address, writing.here);
-        let mut answer = answer.map_err(|fault| if *fetched > 0 { fault.once_connected() } else { fault })?;
-        // A server that does not know ranges sends everything; one that disagrees about the size refuses them.
-        if starts_at(&answer) != Some(writing.here) {
+        let (client, size) = (self.client, entry.file.bytes);
+        let asked = client.asked(self.name, Some(&entry.file.path));
+        if !writing.parts {
             writing.restart().map_err(|source| self.disk(entry, 0, source))?;
-            if answer.status() != 200 {
-                return Err(Fault::Passing { error: self.truncated(entry, 0), pause: None });
+        }
+        let from = writing.here;
+        let answer = client.content(asked, self.commit, &entry.file.path, (from > 0).then_some(from..size));
+        let mut content = match answer {
+            Ok(content) => content,
+            // The server disagrees about the size.
+            Err(Fault::Final(Error::Status { status: 416, .. })) if from > 0 => {
+                writing.parts = false;
+                return Err(Fault::passing(self.truncated(entry, 0)));
+            }
+            Err(fault) if *fetched > 0 => return Err(fault.once_connected()),
+            Err(fault) => return Err(fault),
+        };
+        // A server that does not know ranges sends everything. `hf-hub` tells the length of what comes, not where it begins: where
+        // that says too little, the hash of the whole will tell.
+        if from > 0 && content.announced.is_some_and(|bytes| bytes != size - from) {
+            writing.parts = false;
+            writing.restart().map_err(|source| self.disk(entry, 0, source))?;
+            if content.announced != Some(size) {
+                return Err(Fault::passing(self.truncated(entry, 0)));
             }
         }
-        let home: Uri = endpoint.parse().unwrap_or_default();
-        let mut body = answer.body_mut().as_reader();
-        let mut piece = vec![0; PIECE];
-        while writing.here < entry.file.bytes {
-            let left = usize::try_from(entry.file.bytes - writing.here).unwrap_or(PIECE).min(PIECE);
-            let read = match body.read(&mut piece[..left]) {
-                Ok(0) => return Err(Fault::Passing { error: self.truncated(entry, writing.here), pause: None }),
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Err(Fault::Passing { error: self.truncated(entry, writing.here), pause: None });
-                }
-                Err(error) => return Err(broken(&home, &error)),
+        while writing.here < size {
+            let piece = match client.next(asked, &mut content) {
+                Ok(Some(piece)) => piece,
+                Ok(None) | Err(Fault::Cut) => return Err(Fault::passing(self.truncated(entry, writing.here))),
+                Err(fault) => return Err(fault),
             };
+            let left = usize::try_from(size - writing.here).unwrap_or(usize::MAX);
+            let piece = piece.as_ref();
+            let piece = &piece[..piece.len().min(left)];
             // Written before it counts, so that the hash never runs ahead of the file.
-            writing.file.write_all(&piece[..read]).map_err(|source| {
+            writing.file.write_all(piece).map_err(|source| {
                 let _ = writing.file.set_len(writing.here);
                 self.disk(entry, writing.here, source)
             })?;
-            writing.hash.update(&piece[..read]);
-            writing.here += read as u64;
-            *fetched += read as u64;
+            writing.hash.update(piece);
+            writing.here += piece.len() as u64;
+            *fetched += piece.len() as u64;
             watcher(Progress::Bytes(self.before + writing.here));
         }
         Ok(())
@@ -186,18 +196,6 @@ impl Writing {
         self.hash = self.hash.fresh();
         self.here = 0;
         Ok(())
-    }
-}
-
-/// Where in the file the answer's body begins; `None` if it has none of it.
-fn starts_at(answer: &Response<Body>) -> Option<u64> {
-    match answer.status().as_u16() {
-        200 => Some(0),
-        206 => {
-            let range = answer.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
-            range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
-        }
-        _ => None,
     }
 }
 

@@ -1,111 +1,129 @@
-//! Requests to the hub: where they go, who may see the token, how much of an answer is read, and how often it is asked again.
+//! Hugging Face's crate `hf-hub` as this program uses it: what it is told, what it may wait for, and how often it is asked again.
+//!
+//! The crate knows the hub's addresses, sends the token, speaks TLS and fetches content, from Xet storage too. What it leaves to its
+//! callers is here: redirects that end, silence that ends, and repetitions that heed what the server says.
 
 use super::answer::{Asked, Fault};
 use super::{Error, Name, Progress, Settings, Watcher};
-use std::io::Read as _;
+use futures_util::StreamExt as _;
+use hf_hub::repository::download::HFByteStream;
+use hf_hub::{HFClient, HFRepository, HFResult, RepoTypeModel};
+use reqwest::redirect::{Action, Attempt, Policy};
+use reqwest::{Certificate, Url};
 use std::time::Duration;
-use ureq::http::{Response, Uri, header};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Body};
+use tokio::runtime::{Builder, Runtime};
 
 /// A file of the hub is behind one redirect, a renamed repository behind another.
 const MOST_REDIRECTS: usize = 5;
-/// How often in a row something may fail without a byte gained.
-const MOST_ATTEMPTS: u32 = 5;
+const USER_AGENT: &str = concat!("ffai/", env!("CARGO_PKG_VERSION"));
+/// Stands for no token. The crate takes silence for leave to look for one itself; what cannot stand in a header it does not send.
+const NO_TOKEN: &str = "\n";
 
 /// A connection to one hub.
 pub(super) struct Client<'a> {
-    agent: Agent,
+    hub: HFClient,
     settings: &'a Settings,
-    home: Uri,
+    home: Url,
+    /// Always there until it is dropped.
+    runtime: Option<Runtime>,
+}
+
+/// Content on its way.
+pub(super) struct Content {
+    /// Bytes that the server announced; of a part that was asked for, of the part.
+    pub(super) announced: Option<u64>,
+    stream: HFByteStream,
 }
 
 impl<'a> Client<'a> {
     pub(super) fn new(settings: &'a Settings) -> Result<Self, Error> {
         let bad = || Error::Endpoint { found: settings.endpoint.clone() };
-        let home: Uri = settings.endpoint.parse().map_err(|_| bad())?;
-        home.host().filter(|host| !host.is_empty()).ok_or_else(bad)?;
-        let patience = settings.patience;
-        let config = Agent::config_builder()
-            // Redirects are followed below: each says something that the next does not know.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .timeout_resolve(Some(patience.connect))
-            .timeout_connect(Some(patience.connect))
-            .timeout_recv_response(Some(patience.silence))
-            .timeout_per_read(Some(patience.silence))
-            .user_agent(concat!("ffai/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(roots()).build());
-        Ok(Self { agent: config.build().into(), settings, home })
-    }
-
-    /// The settings it was made with.
-    pub(super) fn settings(&self) -> &'a Settings {
-        self.settings
+        let home = Url::parse(&settings.endpoint).map_err(|_| bad())?;
+        home.host_str().filter(|host| !host.is_empty()).ok_or_else(bad)?;
+        let broken = |error: &dyn std::error::Error| Error::Setup { what: innermost(error) };
+        let (hub, token) = (home.clone(), settings.token.is_some());
+        let http = reqwest::Client::builder()
+            .connect_timeout(settings.patience.connect)
+            .read_timeout(settings.patience.silence)
+            .redirect(Policy::custom(move |attempt| follow(attempt, &hub, token)))
+            .referer(false)
+            .user_agent(USER_AGENT)
+            .tls_certs_merge(roots());
+        let http = http.build().map_err(|error| broken(&error))?;
+        let hub = HFClient::builder()
+            .client(http)
+            .endpoint(&settings.endpoint)
+            .token(settings.token.as_ref().map_or(NO_TOKEN, |token| token.secret()))
+            .user_agent(USER_AGENT)
+            .cache_dir(&settings.cache)
+            .cache_enabled(false)
+            // Repetitions are ours: see `persist`.
+            .retry_max_attempts(0);
+        let hub = hub.build().map_err(|error| broken(&error))?;
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| broken(&error))?;
+        Ok(Self { hub, settings, home, runtime: Some(runtime) })
     }
 
     /// What is asked for, for messages.
-    pub(super) fn asked<'b>(&self, name: &'b Name, file: Option<&'b str>) -> Asked<'b> {
-        Asked { name, file, token: self.settings.token.is_some() }
+    pub(super) fn asked<'b>(&'b self, name: &'b Name, file: Option<&'b str>) -> Asked<'b> {
+        Asked { name, file, token: self.settings.token.is_some(), home: &self.home }
     }
 
-    /// Asks for `address`, from byte `from` on, and follows redirects. The answer's status is 200, 206 or 416.
-    pub(super) fn get(&self, asked: Asked<'_>, address: &str, from: u64) -> Result<Response<Body>, Fault> {
-        let mut uri: Uri = address.parse().map_err(|_| self.strange(asked, "a web address", address))?;
-        for _ in 0..=MOST_REDIRECTS {
-            let mut request = self.agent.get(&uri).header(header::ACCEPT_ENCODING, "identity");
-            if from > 0 {
-                request = request.header(header::RANGE, format!("bytes={from}-"));
-            }
-            // The files lie with others, who have no business with the token.
-            if let Some(token) = self.settings.token.as_ref().filter(|_| same_origin(&uri, &self.home)) {
-                request = request.header(header::AUTHORIZATION, token.bearer());
-            }
-            let mut answer = request.call().map_err(|error| unreachable(&uri, &error))?;
-            let status = answer.status().as_u16();
-            match status {
-                200 | 206 => return Ok(answer),
-                416 if from > 0 => return Ok(answer),
-                301 | 302 | 303 | 307 | 308 => uri = self.next(asked, &uri, &answer)?,
-                _ => {
-                    let mut body = Vec::new();
-                    // What does not arrive is not needed: the status says enough.
-                    let _ = answer.body_mut().as_reader().take(4096).read_to_end(&mut body);
-                    return Err(asked.fault(status, answer.headers(), &body));
-                }
+    /// A repository whose name is `rest` under the user or organization of `name`.
+    pub(super) fn repository(&self, name: &Name, rest: &str) -> HFRepository<RepoTypeModel> {
+        let owner = name.repository().split('/').next().unwrap_or_default();
+        self.hub.model(owner, rest)
+    }
+
+    /// Waits for a short answer, all of it.
+    pub(super) fn ask<T>(&self, asked: Asked<'_>, request: impl Future<Output = HFResult<T>>) -> Result<T, Fault> {
+        self.wait(self.settings.patience.silence, asked, request)
+    }
+
+    /// Asks for the content of a file, from byte `from` on or all of it.
+    pub(super) fn content(
+        &self,
+        asked: Asked<'_>,
+        commit: &str,
+        path: &str,
+        range: Option<std::ops::Range<u64>>,
+    ) -> Result<Content, Fault> {
+        let name = asked.name.repository().split('/').nth(1).unwrap_or_default();
+        let repository = self.repository(asked.name, name);
+        let request = repository.download_file_stream().filename(path).revision(commit).maybe_range(range).send();
+        // Two requests: what the file is, and for its content.
+        let (announced, stream) = self.wait(self.settings.patience.silence * 2, asked, request)?;
+        Ok(Content { announced, stream })
+    }
+
+    /// The next bytes of `content`; `None` at its end.
+    pub(super) fn next(
+        &self,
+        asked: Asked<'_>,
+        content: &mut Content,
+    ) -> Result<Option<impl AsRef<[u8]> + use<>>, Fault> {
+        self.wait(self.settings.patience.silence, asked, async { content.stream.next().await.transpose() })
+    }
+
+    fn wait<T>(
+        &self,
+        most: Duration,
+        asked: Asked<'_>,
+        request: impl Future<Output = HFResult<T>>,
+    ) -> Result<T, Fault> {
+        let Some(runtime) = &self.runtime else { panic!("a client is used before it is dropped") };
+        let answer = runtime.block_on(async { tokio::time::timeout(most, request).await });
+        match answer {
+            Ok(answer) => answer.map_err(|error| asked.fault(error)),
+            Err(_) => {
+                let what = format!("no whole answer within {}", seconds(most));
+                Err(Fault::Passing { error: Error::Connection { host: host(&self.home), what }, pause: None })
             }
         }
-        Err(self.strange(asked, "at most 5 redirects", "more"))
     }
 
-    /// All of an answer that is at most `most` bytes, and where the next page of it is.
-    pub(super) fn page(&self, asked: Asked<'_>, address: &str, most: u64) -> Result<(Vec<u8>, Option<String>), Fault> {
-        let mut answer = self.get(asked, address, 0)?;
-        let next = answer.headers().get(header::LINK).and_then(|link| link.to_str().ok()).and_then(next_page);
-        let next = next.map(str::to_owned);
-        let mut bytes = Vec::new();
-        let read = answer.body_mut().as_reader().take(most + 1).read_to_end(&mut bytes);
-        read.map_err(|error| broken(&self.home, &error))?;
-        if bytes.len() as u64 > most {
-            return Err(self.strange(asked, "a list of ordinary size", &format!("more than {most} bytes")));
-        }
-        Ok((bytes, next))
-    }
-
-    /// Where a redirect leads.
-    fn next(&self, asked: Asked<'_>, from: &Uri, answer: &Response<Body>) -> Result<Uri, Fault> {
-        let place = answer.headers().get(header::LOCATION).and_then(|place| place.to_str().ok()).unwrap_or_default();
-        let scheme = from.scheme_str().unwrap_or("https");
-        let host = from.authority().map(|authority| authority.as_str()).unwrap_or_default();
-        let whole = match place {
-            _ if place.starts_with("//") => format!("{scheme}:{place}"),
-            _ if place.starts_with('/') => format!("{scheme}://{host}{place}"),
-            _ => place.to_owned(),
-        };
-        let uri: Uri = whole.parse().map_err(|_| self.strange(asked, "a redirect to a web address", place))?;
-        let safe = uri.host().is_some() && (uri.scheme_str() == Some("https") || uri.scheme_str() == from.scheme_str());
-        if safe { Ok(uri) } else { Err(self.strange(asked, "a redirect to a web address, as safe as before", place)) }
+    fn cut(&self) -> Error {
+        Error::Connection { host: host(&self.home), what: "the answer ended before its end".to_owned() }
     }
 
     /// Does `attempt` again as long as that may help: after a pause that grows, or the one that the server asks for. What gained
@@ -120,87 +138,82 @@ impl<'a> Client<'a> {
         loop {
             let (error, wanted) = match attempt(watcher) {
                 Ok(done) => return Ok(done),
-                Err((Fault::Final(error), _)) => return Err(error),
-                Err((Fault::Passing { error, pause }, gained)) => {
+                Err((fault, gained)) => {
                     failed = if gained { 0 } else { failed + 1 };
-                    (error, pause)
+                    match fault {
+                        Fault::Final(error) => return Err(error),
+                        Fault::Passing { error, pause } => (error, pause),
+                        Fault::Cut => (self.cut(), None),
+                    }
                 }
             };
-            if failed >= MOST_ATTEMPTS || wanted.is_some_and(|wanted| wanted > patience.wait) {
+            if failed >= patience.attempts || wanted.is_some_and(|wanted| wanted > patience.wait) {
                 return Err(error);
             }
-            let pause = wanted.unwrap_or(patience.pause * 2u32.pow(failed.saturating_sub(1)));
+            let pause = wanted.unwrap_or(patience.pause * 2u32.saturating_pow(failed.saturating_sub(1)));
             watcher(Progress::Note(&format!("{error}; asking again in {}", seconds(pause))));
             std::thread::sleep(pause);
         }
     }
+}
 
-    /// An answer that is none.
-    pub(super) fn strange(&self, asked: Asked<'_>, expected: &'static str, found: &str) -> Fault {
-        Error::Answer { what: asked.what(), expected, found: found.to_owned() }.into()
+impl Drop for Client<'_> {
+    fn drop(&mut self) {
+        // Looking up a name can take the system longer than anybody waits for it here.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
-fn seconds(pause: Duration) -> String {
-    format!("{:.1} s", pause.as_secs_f64())
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
 }
 
-/// No answer, or half of its headers. A connection that breaks may not break again; a name that nobody knows, a closed door and a
-/// certificate that does not convince stay as they are.
-fn unreachable(uri: &Uri, error: &ureq::Error) -> Fault {
-    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, Interrupted, TimedOut, UnexpectedEof};
-    let (what, passing) = match error {
-        ureq::Error::Io(error) => {
-            let passing = [BrokenPipe, ConnectionAborted, ConnectionReset, Interrupted, TimedOut, UnexpectedEof]
-                .contains(&error.kind());
-            (error.to_string(), passing)
+/// Follows a redirect unless it is one too many, leads to what is no web address or is less safe than before, or would show somebody
+/// the token that the hub itself was meant to see.
+fn follow(attempt: Attempt<'_>, hub: &Url, token: bool) -> Action {
+    let refused = match (attempt.previous(), attempt.url()) {
+        (previous, _) if previous.len() > MOST_REDIRECTS => "a redirect too many".to_owned(),
+        (previous, next) if !is_safe(previous.last().unwrap_or(hub), next) => format!("a redirect to {next}"),
+        // What follows redirects takes the token off where the host changes, and puts it on again after that.
+        (previous, next) if token && previous.last().is_some_and(|last| !same(last, hub) && same(last, next)) => {
+            format!("a redirect within {}, which may not see the token", host(next))
         }
-        ureq::Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => {
-            ("no connection in time".to_owned(), false)
-        }
-        ureq::Error::Timeout(what) => (format!("no answer in time ({what})"), true),
-        ureq::Error::HostNotFound => ("there is no such host, or no network".to_owned(), false),
-        other => (other.to_string(), false),
+        _ => return attempt.follow(),
     };
-    let error = Error::Connection { host: host(uri), what };
-    if passing { Fault::Passing { error, pause: None } } else { error.into() }
+    attempt.error(refused)
 }
 
-/// A body that ends before its end.
-pub(super) fn broken(uri: &Uri, error: &std::io::Error) -> Fault {
-    Fault::Passing { error: Error::Connection { host: host(uri), what: error.to_string() }, pause: None }
+fn is_safe(before: &Url, next: &Url) -> bool {
+    next.scheme() == "https" || (next.scheme() == "http" && before.scheme() == "http")
 }
 
-fn host(uri: &Uri) -> String {
-    uri.authority()
-        .map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default().to_owned())
-        .unwrap_or_default()
+fn same(a: &Url, b: &Url) -> bool {
+    a.origin() == b.origin()
 }
 
-fn same_origin(a: &Uri, b: &Uri) -> bool {
-    let port = |uri: &Uri| uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-    let host = |uri: &Uri| uri.host().map(str::to_ascii_lowercase);
-    a.scheme_str() == b.scheme_str() && host(a) == host(b) && port(a) == port(b)
+/// Host and port, without what else an address may hold.
+pub(super) fn host(url: &Url) -> String {
+    let name = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
 }
 
-/// `<https://…>; rel="next"`, as lists of many pages say.
-fn next_page(link: &str) -> Option<&str> {
-    let entry = link.split(',').find(|entry| entry.contains("rel=\"next\""))?;
-    entry.split_once('<')?.1.split_once('>').map(|(address, _)| address)
+/// What an error says that stands behind all others: those before it only say that there is one.
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
 }
 
-/// Who is trusted to vouch for a server: Mozilla's list, or what the user's environment names, as in networks with a proxy of
-/// their own.
-fn roots() -> RootCerts {
-    let named = ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"].iter().find_map(std::env::var_os);
-    let Some(pem) = named.and_then(|file| std::fs::read(file).ok()) else { return RootCerts::WebPki };
-    let certificates: Vec<_> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if certificates.is_empty() { RootCerts::WebPki } else { RootCerts::from(certificates) }
+/// Whom to trust beside those that the system trusts: what the user's environment names, as in networks with a proxy of their own.
+/// `SSL_CERT_FILE` is read by what finds the system's.
+fn roots() -> Vec<Certificate> {
+    let named = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"].iter().find_map(std::env::var_os);
+    let pem = named.and_then(|file| std::fs::read(file).ok());
+    pem.and_then(|pem| Certificate::from_pem_bundle(&pem).ok()).unwrap_or_default()
 }
 
 /// One segment of a path, so that nothing in it has a meaning of its own.
@@ -214,8 +227,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn segments_have_no_meaning_of_their_own() {
+        assert_eq!(escape("refs/pr/1"), "refs%2Fpr%2F1");
+        assert_eq!(escape("a b?c#d%ü"), "a%20b%3Fc%23d%25%C3%BC");
+    }
+
+    #[test]
     fn only_the_hub_itself_sees_the_token() {
-        let same = |a: &str, b: &str| same_origin(&a.parse().unwrap(), &b.parse().unwrap());
+        let same = |a: &str, b: &str| same(&a.parse().unwrap(), &b.parse().unwrap());
         assert!(same("https://hub.co/a", "https://HUB.co:443/b"));
         for other in ["http://hub.co/", "https://hub.co:444/", "https://cdn.hub.co/", "https://hub.co@evil.org/"] {
             assert!(!same(other, "https://hub.co/"), "{other}");
@@ -223,15 +242,9 @@ mod tests {
     }
 
     #[test]
-    fn segments_have_no_meaning_of_their_own() {
-        assert_eq!(escape("refs/pr/1"), "refs%2Fpr%2F1");
-        assert_eq!(escape("a b?c#d%ü"), "a%20b%3Fc%23d%25%C3%BC");
-    }
-
-    #[test]
-    fn the_next_page_is_found() {
-        let link = r#"<https://h/a?cursor=1>; rel="first", <https://h/b?cursor=2>; rel="next""#;
-        assert_eq!(next_page(link), Some("https://h/b?cursor=2"));
-        assert_eq!(next_page(r#"<https://h/a>; rel="prev""#), None);
+    fn a_host_is_named_without_what_is_nobodys_business() {
+        let url: Url = "https://user:secret@hub.co:8443/a?token=x".parse().unwrap();
+        assert_eq!(host(&url), "hub.co:8443");
+        assert_eq!(host(&"https://hub.co/a".parse().unwrap()), "hub.co");
     }
 }

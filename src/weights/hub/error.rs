@@ -49,6 +49,12 @@ pub enum Error {
         /// What happened.
         what: String,
     },
+    /// What speaks to the hub cannot be set up.
+    #[error("cannot speak to the Hugging Face hub from here: {what}")]
+    Setup {
+        /// What is lacking.
+        what: String,
+    },
     /// Status 401: nobody said who asks, or the token is not known.
     #[error("the Hugging Face hub refuses {model} (401): {}", told(.token, .message))]
     Unauthorized {
@@ -80,7 +86,7 @@ pub enum Error {
     /// Status 429, with a wait that is too long or that never ended.
     #[error("the Hugging Face hub has had too many requests from here (429): {}", when(*.seconds))]
     RateLimited {
-        /// Seconds until it answers again, if it says.
+        /// Seconds until it answers again, if it says so in `Retry-After`.
         seconds: Option<u64>,
     },
     /// Any other status that is no answer.
@@ -208,6 +214,10 @@ impl Error {
                 "check the network (HTTPS_PROXY, SSL_CERT_FILE and HF_ENDPOINT are honoured); what was fetched so far is \
                  kept"
             }
+            Self::Setup { .. } => {
+                "without trusted certificates nothing can be fetched: install the system's (the package ca-certificates), or set \
+                 SSL_CERT_FILE to a file of them"
+            }
             Self::Unauthorized { token: false, .. } => {
                 "the repository is private, gated or does not exist: check the name, or set HF_TOKEN to a token of \
                  https://huggingface.co/settings/tokens"
@@ -250,7 +260,7 @@ fn told(token: &bool, message: &str) -> String {
 fn when(seconds: Option<u64>) -> String {
     match seconds {
         Some(seconds) => format!("it answers again in {seconds} seconds"),
-        None => "it does not say when it answers again".to_owned(),
+        None => "when it answers again is not known".to_owned(),
     }
 }
 

@@ -1,14 +1,24 @@
-//! Which files a repository has at a revision: two questions, the same that Hugging Face's own client asks.
+//! Which files a repository has at a revision, and what they hash to.
 
-use super::answer::{Asked, Fault};
+use super::answer::Asked;
 use super::cache::is_commit;
 use super::client::{Client, escape};
 use super::{Error, File, Name, Watcher};
-use serde::Deserialize;
+use hf_hub::repository::{RepoSibling, RepoTreeEntry};
+use std::collections::HashMap;
 
-/// Limits far beyond any repository of a model, so that an endless answer ends.
-const LARGEST_PAGE: u64 = 16 << 20;
-const MOST_PAGES: usize = 50;
+/// Far more files than a model has.
+const MOST_FILES: usize = 20_000;
+/// As many as Hugging Face's own client asks about at once.
+const PATHS_AT_ONCE: usize = 500;
+
+/// A file of the list.
+#[derive(Clone, Debug)]
+pub(super) struct Listed {
+    pub(super) file: File,
+    /// SHA-256 of the content, where it is stored outside of git.
+    sha256: Option<String>,
+}
 
 /// A file, and what its content hashes to.
 #[derive(Clone, Debug)]
@@ -38,86 +48,89 @@ impl Id {
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) commit: String,
-    pub(super) entries: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Revision {
-    sha: String,
-}
-
-#[derive(Deserialize)]
-struct Node {
-    #[serde(rename = "type")]
-    kind: String,
-    path: String,
-    #[serde(default)]
-    size: u64,
-    #[serde(default)]
-    oid: String,
-    lfs: Option<Large>,
-}
-
-#[derive(Deserialize)]
-struct Large {
-    oid: String,
-    size: u64,
+    pub(super) files: Vec<Listed>,
 }
 
 /// What the hub has under `name`.
 pub(super) fn fetch(client: &Client<'_>, name: &Name, watcher: &mut Watcher<'_>) -> Result<Tree, Error> {
     let asked = client.asked(name, None);
-    let base = format!("{}/api/models/{}", client.settings().endpoint, name.repository());
-    let address = format!("{base}/revision/{}", escape(name.revision()));
-    let (text, _) = ask(client, asked, &address, watcher)?;
-    let revision: Revision = read(client, asked, &text)?;
-    if !is_commit(&revision.sha) {
-        return Err(last(client.strange(asked, "a commit of 40 hexadecimal digits", &revision.sha)));
+    // `hf-hub` reads sizes and hashes of files where the hub sends them with a revision, and has no way to ask for them. It puts a
+    // repository's name into the address as it stands, so the name asks.
+    let repository = name.repository().split('/').nth(1).unwrap_or_default();
+    let repository = client.repository(name, &format!("{repository}/revision/{}?blobs=true", escape(name.revision())));
+    let info =
+        client.persist(watcher, |_| client.ask(asked, repository.info().send()).map_err(|fault| (fault, false)))?;
+    let commit = info.sha.unwrap_or_default();
+    if !is_commit(&commit) {
+        return Err(asked.strange("a commit of 40 hexadecimal digits", &commit));
     }
-    let mut entries = Vec::new();
-    let mut next = Some(format!("{base}/tree/{}?recursive=true", revision.sha));
-    for _ in 0..MOST_PAGES {
-        let Some(address) = next else { return Ok(Tree { commit: revision.sha, entries }) };
-        let (text, following) = ask(client, asked, &address, watcher)?;
-        for node in read::<Vec<Node>>(client, asked, &text)? {
-            entries.extend(entry(client, asked, node)?);
+    let siblings = info.siblings.ok_or_else(|| asked.strange("a list of files", "none"))?;
+    if siblings.len() > MOST_FILES {
+        return Err(asked.strange("a list of at most 20000 files", &format!("{} files", siblings.len())));
+    }
+    let files = siblings.into_iter().map(|sibling| listed(asked, sibling)).collect::<Result<_, _>>()?;
+    Ok(Tree { commit, files })
+}
+
+fn listed(asked: Asked<'_>, sibling: RepoSibling) -> Result<Listed, Error> {
+    let RepoSibling { rfilename: path, size, lfs } = sibling;
+    let (bytes, sha256) = match lfs {
+        None => (size, None),
+        Some(large) => {
+            let sha256 = large.sha256.unwrap_or_default();
+            if !is_hash(&sha256, 64) {
+                return Err(asked.strange("a SHA-256 of 64 digits", &sha256));
+            }
+            (large.size.or(size), Some(sha256.to_ascii_lowercase()))
         }
-        next = following;
-    }
-    Err(last(client.strange(asked, "a list of at most 50 pages", "more")))
-}
-
-/// A node of the tree, if it is a file.
-fn entry(client: &Client<'_>, asked: Asked<'_>, node: Node) -> Result<Option<Entry>, Error> {
-    if node.kind != "file" {
-        return Ok(None);
-    }
-    let is_hash = |text: &str, digits| text.len() == digits && text.bytes().all(|c| c.is_ascii_hexdigit());
-    let (id, bytes) = match node.lfs {
-        Some(large) if is_hash(&large.oid, 64) => (Id::Sha256(large.oid.to_ascii_lowercase()), large.size),
-        None if is_hash(&node.oid, 40) => (Id::GitSha1(node.oid.to_ascii_lowercase()), node.size),
-        Some(Large { oid, .. }) => return Err(last(client.strange(asked, "a SHA-256 of 64 digits", &oid))),
-        None => return Err(last(client.strange(asked, "a git SHA-1 of 40 digits", &node.oid))),
     };
-    Ok(Some(Entry { file: File { path: node.path, bytes }, id }))
+    let bytes = bytes.ok_or_else(|| asked.strange("the sizes of its files", &format!("none for {path}")))?;
+    Ok(Listed { file: File { path, bytes }, sha256 })
 }
 
-fn ask(
+/// What `chosen` of the files of a commit hash to. Asks about those that the list says nothing about: the small ones.
+pub(super) fn identify(
     client: &Client<'_>,
-    asked: Asked<'_>,
-    address: &str,
+    name: &Name,
+    commit: &str,
+    chosen: &[&Listed],
     watcher: &mut Watcher<'_>,
-) -> Result<(Vec<u8>, Option<String>), Error> {
-    client.persist(watcher, |_| client.page(asked, address, LARGEST_PAGE).map_err(|fault| (fault, false)))
-}
-
-fn read<T: for<'a> Deserialize<'a>>(client: &Client<'_>, asked: Asked<'_>, text: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(text)
-        .map_err(|error| last(client.strange(asked, "its list of files in JSON", &error.to_string())))
-}
-
-fn last(fault: Fault) -> Error {
-    match fault {
-        Fault::Final(error) | Fault::Passing { error, .. } => error,
+) -> Result<Vec<Entry>, Error> {
+    let asked = client.asked(name, None);
+    let repository = client.repository(name, name.repository().split('/').nth(1).unwrap_or_default());
+    let small: Vec<String> =
+        chosen.iter().filter(|listed| listed.sha256.is_none()).map(|listed| listed.file.path.clone()).collect();
+    let mut found = HashMap::new();
+    for paths in small.chunks(PATHS_AT_ONCE) {
+        let entries = client.persist(watcher, |_| {
+            let request = repository.get_paths_info().paths(paths.to_vec()).revision(commit).send();
+            client.ask(asked, request).map_err(|fault| (fault, false))
+        })?;
+        for entry in entries {
+            if let RepoTreeEntry::File { path, oid, size, lfs: None, .. } = entry {
+                found.insert(path, (oid, size));
+            }
+        }
     }
+    let entry = |listed: &&Listed| {
+        let file = listed.file.clone();
+        if let Some(sha256) = &listed.sha256 {
+            return Ok(Entry { file, id: Id::Sha256(sha256.clone()) });
+        }
+        match found.get(&file.path) {
+            Some((oid, size)) if is_hash(oid, 40) && *size == file.bytes => {
+                Ok(Entry { file, id: Id::GitSha1(oid.to_ascii_lowercase()) })
+            }
+            Some((oid, size)) => {
+                let found = format!("{oid} of {size} bytes for {}", file.path);
+                Err(asked.strange("a git SHA-1 of 40 digits, and the size in the list", &found))
+            }
+            None => Err(asked.strange("what its files hash to", &format!("nothing for {}", file.path))),
+        }
+    };
+    chosen.iter().map(entry).collect()
+}
+
+fn is_hash(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|c| c.is_ascii_hexdigit())
 }

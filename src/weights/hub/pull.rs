@@ -4,7 +4,7 @@ use super::blob::Job;
 use super::cache::{self, Repository, is_complete};
 use super::choose::choose;
 use super::client::Client;
-use super::listing::{self, Entry, Tree};
+use super::listing::{self, Entry, Listed, Tree};
 use super::name::safe_path;
 use super::{Error, Listing, Name, Progress, Pulled, Settings, Watcher, machine};
 use std::io;
@@ -26,16 +26,16 @@ pub fn pull(name: &Name, memory: u64, settings: &Settings, watcher: &mut Watcher
         };
     }
     let client = Client::new(settings)?;
-    let Tree { commit, entries } = listing::fetch(&client, name, watcher)?;
-    let choice = choose(name, &files(&entries), memory)?;
-    let chosen: Vec<&Entry> =
-        choice.files.iter().filter_map(|wanted| entries.iter().find(|entry| entry.file.path == *wanted)).collect();
+    let Tree { commit, files } = listing::fetch(&client, name, watcher)?;
+    let choice = choose(name, &plain(&files), memory)?;
+    let chosen: Vec<&Listed> =
+        choice.files.iter().filter_map(|wanted| files.iter().find(|listed| listed.file.path == *wanted)).collect();
     let mut places = Vec::new();
-    for entry in &chosen {
+    for Listed { file, .. } in &chosen {
         // Before anything is fetched: a list with such a name in it comes from nobody who means well.
-        let place = safe_path(&entry.file.path);
-        places.push(place.ok_or_else(|| Error::UnsafeName { name: entry.file.path.clone() })?);
+        places.push(safe_path(&file.path).ok_or_else(|| Error::UnsafeName { name: file.path.clone() })?);
     }
+    let chosen = listing::identify(&client, name, &commit, &chosen, watcher)?;
     let repository = Repository::new(&settings.cache, name.repository());
     let snapshot = repository.snapshot(&commit);
     prepare(&settings.cache, &snapshot)?;
@@ -73,12 +73,12 @@ pub fn list(name: &Name, settings: &Settings, watcher: &mut Watcher<'_>) -> Resu
     if settings.offline {
         return Err(offline(name, settings));
     }
-    let Tree { commit, entries } = listing::fetch(&Client::new(settings)?, name, watcher)?;
-    Ok(Listing { commit, files: files(&entries) })
+    let Tree { commit, files } = listing::fetch(&Client::new(settings)?, name, watcher)?;
+    Ok(Listing { commit, files: plain(&files) })
 }
 
-fn files(entries: &[Entry]) -> Vec<super::File> {
-    entries.iter().map(|entry| entry.file.clone()).collect()
+fn plain(files: &[Listed]) -> Vec<super::File> {
+    files.iter().map(|listed| listed.file.clone()).collect()
 }
 
 fn offline(name: &Name, settings: &Settings) -> Error {
@@ -98,10 +98,10 @@ fn prepare(cache: &Path, snapshot: &Path) -> Result<(), Error> {
 }
 
 /// Refuses what cannot fit before the first byte is asked for.
-fn check_room(name: &Name, repository: &Repository, chosen: &[&Entry]) -> Result<(), Error> {
+fn check_room(name: &Name, repository: &Repository, chosen: &[Entry]) -> Result<(), Error> {
     let folder = repository.root();
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |about| about.len());
-    let missing = |entry: &&Entry| {
+    let missing = |entry: &Entry| {
         let id = entry.id.text();
         let here = size(&repository.blob(id)).max(size(&repository.incomplete(id)));
         entry.file.bytes.saturating_sub(here)

@@ -19,14 +19,16 @@ pub struct Settings {
     pub patience: Patience,
 }
 
-/// How long to wait for what.
+/// How long to wait for what, and how often to ask.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
+    /// How often in a row something may fail without a byte gained.
+    pub attempts: u32,
     /// Before the first repetition of what failed; doubled with each.
     pub pause: Duration,
     /// For a connection.
     pub connect: Duration,
-    /// For the next bytes of an answer.
+    /// For a list, and for the next bytes of a file.
     pub silence: Duration,
     /// At most when the server asks to come back later.
     pub wait: Duration,
@@ -35,6 +37,7 @@ pub struct Patience {
 impl Default for Patience {
     fn default() -> Self {
         Self {
+            attempts: 5,
             pause: Duration::from_millis(500),
             connect: Duration::from_secs(10),
             silence: Duration::from_secs(30),
@@ -56,9 +59,10 @@ impl Token {
         (!text.is_empty() && text.chars().all(|c| c.is_ascii_graphic())).then(|| Self(text.to_owned()))
     }
 
-    /// The value of the header `Authorization`.
-    pub fn bearer(&self) -> String {
-        format!("Bearer {}", self.0)
+    /// What it is.
+    #[cfg(feature = "hub")]
+    pub(super) fn secret(&self) -> &str {
+        &self.0
     }
 }
 
@@ -151,7 +155,7 @@ mod tests {
     #[test]
     fn a_token_is_never_printed() {
         let settings = with(&[("HOME", "/h"), ("HF_TOKEN", " hf_secret\n")]);
-        assert_eq!(settings.token.as_ref().map(Token::bearer).as_deref(), Some("Bearer hf_secret"));
+        assert_eq!(settings.token, Token::new("hf_secret"));
         assert!(!format!("{settings:?}").contains("hf_secret"));
         let disabled = with(&[("HOME", "/h"), ("HF_TOKEN", "hf_secret"), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]);
         assert_eq!(disabled.token, None);
