@@ -2,7 +2,7 @@
 
 mod misfit;
 
-pub use misfit::{Misfit, Shortage, Smaller};
+pub use misfit::{Misfit, Offered, Shortage, Smaller};
 
 use crate::graph::ExecuteError;
 use crate::{convert, text, weights};

@@ -78,4 +78,4 @@ pub mod model;
 pub mod text;
 pub mod weights;
 
-pub use error::{Error, Misfit, Shortage, Smaller};
+pub use error::{Error, Misfit, Offered, Shortage, Smaller};

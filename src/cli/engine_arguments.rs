@@ -8,6 +8,7 @@ use ffai::doctor;
 use ffai::generate::{Backend, OpenOptions};
 use ffai::gpu::{AdapterChoice, KernelChoice};
 use ffai::graph::{Choices, Element};
+use ffai::weights::hub;
 use std::collections::BTreeMap;
 
 /// What runs a model, and how.
@@ -122,6 +123,7 @@ impl EngineArguments {
             memory_budget: self.memory_budget,
             kernels: self.kernels.into(),
             tuned: tuned()?,
+            hub: hub::Settings::from_environment().ok().filter(|hub| !hub.offline),
             ..OpenOptions::default()
         })
     }

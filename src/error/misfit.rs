@@ -15,8 +15,10 @@ pub struct Misfit {
     pub shortage: Shortage,
     /// The longest context that fits.
     pub largest_context: Option<u32>,
-    /// The largest other quantization of the same model that fits.
+    /// The largest other quantization of the same model beside it that fits.
     pub smaller: Option<Smaller>,
+    /// A larger one that the hub has and that should fit.
+    pub offered: Option<Offered>,
 }
 
 /// What a device lacks.
@@ -51,6 +53,17 @@ pub struct Smaller {
     pub context: u32,
 }
 
+/// Another file of the same model, on the hub. It was judged by its size: nothing of it is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// What to pull.
+    pub name: String,
+    /// Bytes to fetch.
+    pub bytes: u64,
+    /// The context that it should run with.
+    pub context: u32,
+}
+
 impl fmt::Display for Misfit {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (file, context) = (self.file.display(), self.context);
@@ -82,10 +95,15 @@ impl Misfit {
             let Smaller { path, context } = smaller;
             format!("use -m {}, which fits with --ctx {context}", shell_word(&path.display().to_string()))
         });
-        match (shorter, smaller) {
-            (Some(shorter), Some(smaller)) => format!("{shorter}, or {smaller}"),
-            (Some(way), None) | (None, Some(way)) => way,
-            (None, None) => "use a smaller or more strongly quantized model, or free memory".to_owned(),
+        let offered = self.offered.as_ref().map(|offered| {
+            let Offered { name, bytes, context } = offered;
+            let size = binary(*bytes);
+            format!("fetch `ffai pull {}` ({size}), which should fit with --ctx {context}", shell_word(name))
+        });
+        let ways: Vec<String> = [shorter, smaller, offered].into_iter().flatten().collect();
+        match ways.is_empty() {
+            true => "use a smaller or more strongly quantized model, or free memory".to_owned(),
+            false => ways.join(", or "),
         }
     }
 }
@@ -106,26 +124,30 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    fn misfit(largest_context: Option<u32>, smaller: Option<Smaller>) -> Misfit {
+    fn misfit(largest_context: Option<u32>, smaller: Option<Smaller>, offered: Option<Offered>) -> Misfit {
         let needs = Needs { weights: 100 * MIB, cache: 40 * MIB, growth: MIB, arena: 8 * MIB, step: MIB };
         let shortage = Shortage::Memory { needs, used: 0, budget: 128 * MIB };
-        Misfit { file: "m.gguf".into(), context: 4096, shortage, largest_context, smaller }
+        Misfit { file: "m.gguf".into(), context: 4096, shortage, largest_context, smaller, offered }
     }
 
     #[test]
     fn the_sum_is_that_of_its_parts() {
         let expected = "m.gguf does not fit: with --ctx 4096 it needs 150.0 MiB of device memory (100.0 MiB of weights + \
                         40.0 MiB of cache + 8.0 MiB of activations + 2.0 MiB besides), and the budget is 128.0 MiB";
-        assert_eq!(misfit(None, None).to_string(), expected);
+        assert_eq!(misfit(None, None, None).to_string(), expected);
     }
 
     #[test]
     fn a_way_out_is_named_where_there_is_one() {
         let smaller = Smaller { path: "my models/m.Q2_K.gguf".into(), context: 4096 };
         let file = "use -m 'my models/m.Q2_K.gguf', which fits with --ctx 4096";
-        assert_eq!(misfit(Some(960), None).hint(), "use --ctx 960 or less");
-        assert_eq!(misfit(None, Some(smaller.clone())).hint(), file);
-        assert_eq!(misfit(Some(960), Some(smaller)).hint(), format!("use --ctx 960 or less, or {file}"));
-        assert!(misfit(None, None).hint().contains("smaller"));
+        let offered = Offered { name: "org/repo:m (2)-Q4_0.gguf".to_owned(), bytes: 60 * MIB, context: 4096 };
+        let pull = "fetch `ffai pull 'org/repo:m (2)-Q4_0.gguf'` (60.0 MiB), which should fit with --ctx 4096";
+        assert_eq!(misfit(Some(960), None, None).hint(), "use --ctx 960 or less");
+        assert_eq!(misfit(None, Some(smaller.clone()), None).hint(), file);
+        assert_eq!(misfit(None, None, Some(offered.clone())).hint(), pull);
+        let all = format!("use --ctx 960 or less, or {file}, or {pull}");
+        assert_eq!(misfit(Some(960), Some(smaller), Some(offered)).hint(), all);
+        assert!(misfit(None, None, None).hint().contains("smaller"));
     }
 }

@@ -5,11 +5,11 @@ use super::plans::{Key, record};
 use super::step_buffers::StepBuffers;
 use crate::Error;
 use crate::cache::{Cache, CacheShape};
-use crate::error::{Misfit, Shortage, Smaller};
+use crate::error::{Misfit, Offered, Shortage, Smaller};
 use crate::graph::{Element, ExecuteError, Executor, MemoryReport, Needs, Rehearsal};
 use crate::kernels::paged::PAGE;
 use crate::model::{self, Model, ModelConfig};
-use crate::weights::{Checkpoint, Loader, siblings};
+use crate::weights::{Checkpoint, Loader, format, hub, siblings};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -74,6 +74,15 @@ impl RehearsedModel {
     /// # Errors
     /// A layer's cache is larger than the device's largest buffer.
     pub fn fit(&self, context: u32) -> Result<Fit, Error> {
+        self.fit_with(self.weights(), context)
+    }
+
+    fn weights(&self) -> u64 {
+        self.device.needs().weights
+    }
+
+    /// The same, were its weights of `weights` bytes.
+    fn fit_with(&self, weights: u64, context: u32) -> Result<Fit, Error> {
         let mut device = Rehearsal::of(&self.device);
         let mut buffers = StepBuffers::new(&mut device, self.chunk)?;
         let mut cache = Cache::new(&mut device, self.shape(context))?;
@@ -91,23 +100,27 @@ impl RehearsedModel {
             }
             cache.reserve(&mut device, sequence, context)?;
         }
-        let needs = Needs { weights: self.device.needs().weights, ..device.needs() };
+        let needs = Needs { weights, ..device.needs() };
         Ok(Fit { context, needs, used: self.memory.allocated, budget: self.memory.budget })
     }
 
-    fn fits(&self, context: u32) -> bool {
-        self.fit(context).is_ok_and(|fit| fit.fits())
+    fn fits(&self, weights: u64, context: u32) -> bool {
+        self.fit_with(weights, context).is_ok_and(|fit| fit.fits())
     }
 
     /// The longest context up to `most` that fits, in whole pages; `None` where not even one page does.
     pub fn largest_context(&self, most: u32) -> Option<u32> {
-        if self.fits(most) {
+        self.largest_context_with(self.weights(), most)
+    }
+
+    fn largest_context_with(&self, weights: u64, most: u32) -> Option<u32> {
+        if self.fits(weights, most) {
             return Some(most);
         }
         let (mut fits, mut fails) = (0, most.div_ceil(PAGE)); // pages
         while fits + 1 < fails {
             let middle = fits + (fails - fits) / 2;
-            if self.fits(middle * PAGE) {
+            if self.fits(weights, middle * PAGE) {
                 fits = middle;
             } else {
                 fails = middle;
@@ -123,9 +136,13 @@ impl RehearsedModel {
 
     /// The context of a run: what was asked for, else the longest up to 32768 that fits. `None` where that does not fit.
     pub fn context(&self, asked: Option<u32>) -> Option<u32> {
+        self.context_with(self.weights(), asked)
+    }
+
+    fn context_with(&self, weights: u64, asked: Option<u32>) -> Option<u32> {
         match asked {
-            Some(context) => self.fits(context).then_some(context),
-            None => self.largest_context(self.most_context().min(AUTO_CONTEXT)),
+            Some(context) => self.fits(weights, context).then_some(context),
+            None => self.largest_context_with(weights, self.most_context().min(AUTO_CONTEXT)),
         }
     }
 
@@ -150,17 +167,24 @@ impl RehearsedModel {
         };
         let largest_context = self.largest_context(context);
         let smaller = self.smaller(checkpoint, executor, options);
+        let offered = self.offered(checkpoint, options, smaller.as_ref().map_or(0, |(_, bytes)| *bytes));
         Error::Misfit(Box::new(Misfit {
             file: checkpoint.path().to_owned(),
             context,
             shortage,
             largest_context,
-            smaller,
+            smaller: smaller.map(|(smaller, _)| smaller),
+            offered,
         }))
     }
 
-    /// The largest other quantization beside the checkpoint that fits. Files that cannot be used are none.
-    fn smaller(&self, checkpoint: &Checkpoint, executor: &dyn Executor, options: &OpenOptions) -> Option<Smaller> {
+    /// The largest other quantization beside the checkpoint that fits, and its bytes. Files that cannot be used are none.
+    fn smaller(
+        &self,
+        checkpoint: &Checkpoint,
+        executor: &dyn Executor,
+        options: &OpenOptions,
+    ) -> Option<(Smaller, u64)> {
         checkpoint.gguf()?;
         let mut files = siblings(checkpoint.path());
         files.retain(|file| file.bytes < checkpoint.file_bytes());
@@ -168,7 +192,27 @@ impl RehearsedModel {
             let other = Self::new(&Checkpoint::open(&file.path).ok()?, executor, options).ok()?;
             let same = other.model.config() == self.model.config();
             let context = other.context(options.context).filter(|_| same)?;
-            Some(Smaller { path: file.path, context })
+            Some((Smaller { path: file.path, context }, file.bytes))
+        })
+    }
+
+    /// The largest other quantization on the hub that should fit, if it has more than `least` bytes. Nothing but its size and its
+    /// name are known.
+    fn offered(&self, checkpoint: &Checkpoint, options: &OpenOptions, least: u64) -> Option<Offered> {
+        let settings = options.hub.as_ref()?;
+        checkpoint.gguf()?;
+        let own = checkpoint.file_bytes();
+        // A file holds more than weights, and weights take 2 % more on a device than in a file at most, or what they do of this one.
+        let on_device = |bytes: u64| {
+            let bytes = u128::from(bytes);
+            let as_this = bytes * u128::from(self.weights()) / u128::from(own.max(1));
+            u64::try_from((bytes + bytes / 50).max(as_this)).unwrap_or(u64::MAX)
+        };
+        let mut offers = hub::offers(checkpoint.path(), settings);
+        offers.retain(|offer| (least + 1..own).contains(&offer.bytes) && format::reads(&offer.quantization));
+        offers.into_iter().find_map(|offer| {
+            let context = self.context_with(on_device(offer.bytes), options.context)?;
+            Some(Offered { name: offer.name.to_string(), bytes: offer.bytes, context })
         })
     }
 }

@@ -8,7 +8,7 @@ use crate::gpu::{AdapterChoice, Gpu, GpuOptions, KernelChoice};
 use crate::graph::{Choices, Element, Executor};
 use crate::model;
 use crate::text::{Tokenizer, Vocabulary};
-use crate::weights::{self, Checkpoint, Loader};
+use crate::weights::{self, Checkpoint, Loader, hub};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -45,6 +45,8 @@ pub struct OpenOptions {
     pub kernels: KernelChoice,
     /// Which variants of kernels were found to be faster, by device; `crate::doctor::tuned` reads them.
     pub tuned: BTreeMap<String, Choices>,
+    /// Who is asked for smaller quantizations of a model that came from the hub and does not fit; `None` asks nobody.
+    pub hub: Option<hub::Settings>,
 }
 
 impl Default for OpenOptions {
@@ -60,6 +62,7 @@ impl Default for OpenOptions {
             software: None,
             kernels: KernelChoice::Auto,
             tuned: BTreeMap::new(),
+            hub: None,
         }
     }
 }

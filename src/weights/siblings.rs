@@ -28,10 +28,9 @@ pub fn siblings(file: &Path) -> Vec<Sibling> {
     let all = variants(&files);
     let part = file.strip_prefix(root).ok().and_then(Path::to_str).unwrap_or_default();
     let Some(own) = all.iter().find(|variant| variant.parts.iter().any(|path| path == part)) else { return Vec::new() };
-    let same = |other: &&Variant| other.quantization != own.quantization && model(other) == model(own);
     let mut found: Vec<Sibling> = all
         .iter()
-        .filter(same)
+        .filter(|other| is_other_quantization(other, own))
         .map(|variant| Sibling { path: root.join(&variant.parts[0]), bytes: variant.bytes })
         .collect();
     found.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.path.cmp(&b.path)));
@@ -46,6 +45,11 @@ fn beside(folder: &Path) -> Vec<File> {
         Some(File { path: entry.file_name().to_str()?.to_owned(), bytes: about.len() })
     };
     entries.filter_map(file).collect()
+}
+
+/// Whether the names of two variants differ in the quantization alone.
+pub(super) fn is_other_quantization(other: &Variant, own: &Variant) -> bool {
+    other.quantization != own.quantization && model(other) == model(own)
 }
 
 /// What a variant's name says besides the quantization.

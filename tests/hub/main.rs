@@ -2,6 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+#[path = "../support/changes.rs"]
+#[expect(dead_code, reason = "files are changed in one way here")]
+mod changes;
+#[path = "../support/damaged.rs"]
+#[expect(dead_code, reason = "no file is damaged here")]
+mod damaged;
+mod fitting;
+#[path = "../support/gguf_writer.rs"]
+#[expect(dead_code, reason = "no file is damaged here")]
+mod gguf_writer;
 mod interruptions;
 mod models;
 mod pulling;

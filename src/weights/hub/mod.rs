@@ -4,6 +4,7 @@
 //!
 //! - [`Name`] is what a user writes, [`Settings`] where the hub and its cache are, [`choose()`] which files make the model.
 //! - [`cached`] finds a model in the cache, [`pull`] fetches what is missing, [`list`] shows what there is to choose from.
+//! - [`offers`] is what else the hub has of a model that came from it.
 //! - [`installed`] lists the models on this disk, those of other programs among them.
 
 pub(super) mod cache;
@@ -12,6 +13,7 @@ mod error;
 mod installed;
 mod machine;
 mod name;
+mod offers;
 mod ollama;
 mod settings;
 
@@ -39,6 +41,7 @@ pub use error::Error;
 pub use installed::{Installed, Places, Source, State, installed};
 pub use machine::memory;
 pub use name::{Name, Pick};
+pub use offers::{Offer, offers};
 pub use pull::{list, pull};
 pub use settings::{Patience, Settings, Token};
 
