@@ -33,7 +33,8 @@ pub(crate) struct PullArguments {
 }
 
 const NOTES: &str = "Prints the path of the model, which is good for --model, as its name is. Interrupted, it goes on where it stopped.
-Files lie in the cache that Hugging Face's own client uses: HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE count.";
+Files lie in the cache that Hugging Face's own client uses: HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE count.
+From Xet storage, the client for it reports how the transfer went; HF_HUB_DISABLE_TELEMETRY=1 or DO_NOT_TRACK=1 turns that off.";
 
 pub(crate) fn run(arguments: &PullArguments, output: &mut Output) -> Result<(), Ending> {
     let mut name = Name::parse(&arguments.model).map_err(ending)?;

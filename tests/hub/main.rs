@@ -18,6 +18,7 @@ mod pulling;
 mod python;
 mod refusals;
 mod server;
+mod xet;
 
 use ffai::weights::hub::{self, Error, Name, Patience, Settings};
 use server::Hub;

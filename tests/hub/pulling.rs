@@ -233,6 +233,17 @@ fn no_token_is_sent_where_none_is_meant() {
     assert_eq!(sent("token-none", &[("HF_TOKEN", "no token"), off]), [None].into());
 }
 
+/// Whoever calls may itself be a task among others.
+#[test]
+fn a_model_is_fetched_from_within_a_runtime() {
+    let content = noise(5000, 1);
+    let hub = Hub::new(&[("m-Q8_0.gguf", &content)]);
+    let settings = settings(&hub, &scratch("runtime"));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let path = runtime.block_on(async { pull("org/repo", &settings) }).unwrap();
+    assert_eq!(std::fs::read(path).unwrap(), content);
+}
+
 #[test]
 fn progress_tells_files_and_bytes_and_only_goes_up() {
     let weights = noise(700_000, 1);

@@ -1,9 +1,10 @@
 //! Answers that are none: each is one clear error, quickly, and leads nowhere outside the cache.
 
 use crate::server::{COMMIT, Hub, Reply, git_sha1, info, missing, node};
-use crate::{command, fails, files_below, noise, pull, run, scratch, settings, text};
-use ffai::weights::hub::{Error, Token};
+use crate::{PLENTY, command, fails, files_below, noise, pull, run, scratch, settings, text};
+use ffai::weights::hub::{self, Error, Name, Progress, Token};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -74,6 +75,30 @@ fn status_429_is_waited_for_as_long_as_the_server_says() {
         text(&output.stderr).contains("it answers again in 1 seconds; asking again in 1.0 s"),
         "{}",
         text(&output.stderr)
+    );
+}
+
+#[test]
+fn every_question_heeds_the_pause_that_the_server_asks_for() {
+    let hub = repository();
+    let asked = Mutex::new(BTreeSet::new());
+    hub.behave(move |request| {
+        let first = asked.lock().unwrap().insert((request.method.clone(), request.path.clone()));
+        first.then(|| Reply::new(429, b"").header("Retry-After", "0"))
+    });
+    let mut notes = Vec::new();
+    let settings = settings(&hub, &scratch("429-each"));
+    hub::pull(&Name::parse("org/repo").unwrap(), PLENTY, &settings, &mut |progress| {
+        if let Progress::Note(note) = progress {
+            notes.push(note.to_owned());
+        }
+    })
+    .unwrap();
+    // The list, what the small file hashes to, and for both files what they are and their content, of which one is elsewhere.
+    assert_eq!(notes.len(), 2 + 2 + 4, "{notes:?}");
+    assert!(
+        notes.iter().all(|note| note.ends_with("it answers again in 0 seconds; asking again in 0.0 s")),
+        "{notes:?}"
     );
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Request {
     pub(crate) foreign: bool,
     /// First byte of `Range`.
     pub(crate) from: Option<u64>,
+    /// Last byte of `Range`, where it has one.
+    pub(crate) to: Option<u64>,
     pub(crate) authorization: Option<String>,
     pub(crate) body: Vec<u8>,
 }
@@ -71,7 +73,8 @@ struct State {
 pub(crate) struct Hub {
     state: Arc<State>,
     pub(crate) endpoint: String,
-    foreign: String,
+    /// The host of large files.
+    pub(crate) foreign: String,
 }
 
 impl Hub {
@@ -104,6 +107,11 @@ impl Hub {
     /// Answers with what `behaviour` says, where it says something.
     pub(crate) fn behave(&self, behaviour: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static) {
         *self.state.behaviour.lock().unwrap() = Some(Arc::new(behaviour));
+    }
+
+    /// What it does instead of what it would do by itself.
+    pub(crate) fn behaviour(&self) -> Arc<Behaviour> {
+        self.state.behaviour.lock().unwrap().clone().unwrap_or_else(|| Arc::new(|_| None))
     }
 
     /// Is itself again.
@@ -156,7 +164,7 @@ fn answer(state: &State, cdn: &str, mut stream: TcpStream, foreign: bool) -> std
     let mut words = line.split_whitespace();
     let (Some(method), Some(path)) = (words.next(), words.next()) else { return Ok(()) };
     let (method, path) = (method.to_owned(), path.to_owned());
-    let mut request = Request { method, path, foreign, from: None, authorization: None, body: Vec::new() };
+    let mut request = Request { method, path, foreign, from: None, to: None, authorization: None, body: Vec::new() };
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
@@ -165,8 +173,9 @@ fn answer(state: &State, cdn: &str, mut stream: TcpStream, foreign: bool) -> std
         let (name, value) = line.split_once(':').unwrap_or((&line, ""));
         match name.to_ascii_lowercase().as_str() {
             "range" => {
-                request.from =
-                    value.trim().strip_prefix("bytes=").and_then(|range| range.split('-').next()?.parse().ok())
+                let range = value.trim().strip_prefix("bytes=").and_then(|range| range.split_once('-'));
+                (request.from, request.to) =
+                    range.map_or((None, None), |(from, to)| (from.parse().ok(), to.parse().ok()));
             }
             "content-length" => request.body = vec![0; value.trim().parse().unwrap_or_default()],
             "authorization" => request.authorization = Some(value.trim().to_owned()),

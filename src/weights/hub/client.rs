@@ -10,8 +10,9 @@ use hf_hub::repository::download::HFByteStream;
 use hf_hub::{HFClient, HFRepository, HFResult, RepoTypeModel};
 use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Certificate, Url};
+use std::panic::resume_unwind;
 use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 /// A file of the hub is behind one redirect, a renamed repository behind another.
 const MOST_REDIRECTS: usize = 5;
@@ -76,7 +77,11 @@ impl<'a> Client<'a> {
     }
 
     /// Waits for a short answer, all of it.
-    pub(super) fn ask<T>(&self, asked: Asked<'_>, request: impl Future<Output = HFResult<T>>) -> Result<T, Fault> {
+    pub(super) fn ask<T: Send>(
+        &self,
+        asked: Asked<'_>,
+        request: impl Future<Output = HFResult<T>> + Send,
+    ) -> Result<T, Fault> {
         self.wait(self.settings.patience.silence, asked, request)
     }
 
@@ -105,14 +110,19 @@ impl<'a> Client<'a> {
         self.wait(self.settings.patience.silence, asked, async { content.stream.next().await.transpose() })
     }
 
-    fn wait<T>(
+    fn wait<T: Send>(
         &self,
         most: Duration,
         asked: Asked<'_>,
-        request: impl Future<Output = HFResult<T>>,
+        request: impl Future<Output = HFResult<T>> + Send,
     ) -> Result<T, Fault> {
         let Some(runtime) = &self.runtime else { panic!("a client is used before it is dropped") };
-        let answer = runtime.block_on(async { tokio::time::timeout(most, request).await });
+        let run = || runtime.block_on(async { tokio::time::timeout(most, request).await });
+        let answer = match Handle::try_current() {
+            // A thread that drives other tasks may not wait itself.
+            Ok(_) => std::thread::scope(|scope| scope.spawn(run).join().unwrap_or_else(|panic| resume_unwind(panic))),
+            Err(_) => run(),
+        };
         match answer {
             Ok(answer) => answer.map_err(|error| asked.fault(error)),
             Err(_) => {
