@@ -134,6 +134,39 @@ fn a_server_without_ranges_sends_everything_again() {
     assert_eq!(hub.bytes_of_files(), 2 << 20);
 }
 
+/// One says that there is no such part, one gives a part the length of the whole: each is asked for all of it.
+#[test]
+fn a_server_that_is_odd_about_ranges_is_asked_for_everything() {
+    let content = noise(2 << 20, 14);
+    let hub = Hub::new(&[(MODEL, &content)]);
+    for (name, status) in [("416", 416), ("206", 206)] {
+        let home = scratch(&format!("odd-{name}"));
+        std::fs::create_dir_all(home.join("hub/models--org--repo/blobs")).unwrap();
+        std::fs::write(incomplete(&home, &content), &content[..1 << 20]).unwrap();
+        let served = content.clone();
+        hub.forget();
+        hub.behave(move |request| match (request.foreign, request.from) {
+            (true, Some(_)) if status == 416 => Some(Reply::new(416, b"")),
+            (true, Some(_)) => Some(part(&served, request.from).header("X-Linked-Size", served.len())),
+            _ => None,
+        });
+        assert!(std::fs::read(pull("org/repo", &settings(&hub, &home)).unwrap()).unwrap() == content, "{name}");
+        assert_eq!(ranges(&hub), [Some(1 << 20), None], "{name}");
+    }
+}
+
+/// What it sends comes from the beginning each time, so that however much it is, it is no gain.
+#[test]
+fn a_server_without_ranges_that_always_breaks_is_given_up() {
+    let content = noise(3 << 20, 15);
+    let hub = Hub::new(&[(MODEL, &content)]);
+    let served = content.clone();
+    hub.behave(move |request| request.foreign.then(|| Reply { cut: Some(5 << 18), ..part(&served, None) }));
+    let error = pull("org/repo", &settings(&hub, &scratch("breaks-always"))).unwrap_err();
+    assert!(matches!(error, Error::Truncated { expected: 0x30_0000, found: 0x14_0000, .. }), "{error}");
+    assert_eq!(ranges(&hub).len(), 6);
+}
+
 #[test]
 fn what_is_left_of_an_earlier_run_and_damaged_is_fetched_anew() {
     let content = noise(2 << 20, 6);
