@@ -85,7 +85,7 @@ impl<'a> Client<'a> {
         self.wait(self.settings.patience.silence, asked, request)
     }
 
-    /// Asks for the content of a file, from byte `from` on or all of it.
+    /// Asks for `range` of the content of a file, or for all of it.
     pub(super) fn content(
         &self,
         asked: Asked<'_>,
