@@ -170,7 +170,7 @@ fn cases(cases: &mut Cases) {
             }
         }
     }
-    let (first, second) = (cases.formats()[0], cases.formats()[9]);
+    let (first, second) = (cases.formats()[0], cases.formats()[7]);
     cases.case("two formats in one matrix, 20+9 rows", |c| {
         let w = c.matrix(&[(first, 20), (second, 9)], 256);
         let x = c.normal(2, 256, 1.0);

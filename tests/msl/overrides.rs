@@ -143,7 +143,7 @@ fn columns_do_not_depend_on_their_neighbours() {
 
 /// Kernel, what is wrong, the text that is replaced and what replaces it (the first occurrence), and the layer that sees it.
 const PLANTED: &[(&str, &str, &str, &str, Layer)] = &[
-    ("rms_norm", "dropped eps", " + EPS", "", Layer::Plain),
+    ("rms_norm", "dropped eps", "float(VECTORS)) + EPS", "float(VECTORS))", Layer::Plain),
     ("rms_norm", "gain of the next column", "gain[i]", "gain[(i + 1) % VECTORS]", Layer::Plain),
     ("rms_norm", "a row too many", "row < rows", "row <= rows", Layer::Bounds),
     ("rms_norm", "length of another slot", "lengths[3]", "lengths[0]", Layer::Plain),
