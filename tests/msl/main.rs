@@ -8,8 +8,13 @@ mod msl_emu;
 #[path = "../support/parity.rs"]
 mod support;
 
+mod atomics;
+mod bench;
 mod catalogue;
 mod loads;
+mod matrices;
+mod numbers;
 mod overrides;
 mod planted;
 mod refused;
+mod simdgroups;

@@ -66,6 +66,7 @@ impl Layer {
 /// A clang and the folder of what it built.
 pub(crate) struct Toolchain {
     clang: PathBuf,
+    major: u32,
     /// Of the shim, the runtime, the compiler's version and the flags.
     key: String,
     folder: PathBuf,
@@ -106,8 +107,9 @@ fn find() -> Result<Toolchain, String> {
         let version = String::from_utf8_lossy(&output.stdout).into_owned();
         let major =
             version.split("version ").nth(1).and_then(|rest| rest.split('.').next()).and_then(|n| n.parse().ok());
-        if version.contains("clang") && !version.contains("Apple") && major.is_some_and(|major: u32| major >= OLDEST) {
-            return Toolchain::new(PathBuf::from(name), &version);
+        let sound = version.contains("clang") && !version.contains("Apple");
+        if let Some(major) = major.filter(|&major: &u32| sound && major >= OLDEST) {
+            return Toolchain::new(PathBuf::from(name), &version, major);
         }
         if asked.is_some() {
             return Err(format!(
@@ -122,8 +124,9 @@ fn find() -> Result<Toolchain, String> {
 }
 
 impl Toolchain {
-    fn new(clang: PathBuf, version: &str) -> Result<Self, String> {
-        let mut texts = vec![version.to_owned(), here().display().to_string(), format!("{:?}", common())];
+    fn new(clang: PathBuf, version: &str, major: u32) -> Result<Self, String> {
+        let mut texts =
+            vec![version.to_owned(), here().display().to_string(), format!("{:?} {:?}", common(major), check_flags())];
         for build in [&PLAIN, &BOUNDS, &TRACED] {
             texts.push(format!("{:?} {:?}", build.kernel, build.runtime));
         }
@@ -141,7 +144,7 @@ impl Toolchain {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap_or(Path::new("target")).join("msl-emu");
         let folder = target.join(&key[..16]);
         fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        Ok(Self { clang, key, folder, made: Mutex::new(Vec::new()) })
+        Ok(Self { clang, major, key, folder, made: Mutex::new(Vec::new()) })
     }
 
     /// Makes a file once, by this process or by another: `make` writes to the path that it is given.
@@ -261,7 +264,8 @@ impl Toolchain {
         let shim = here().join("shim").display().to_string();
         let header = here().join("shim/metal_stdlib").display().to_string();
         let flags = |last: &[&str]| -> Vec<String> {
-            let mut all: Vec<String> = common().iter().chain(build.kernel).map(|flag| (*flag).to_owned()).collect();
+            let mut all: Vec<String> =
+                common(self.major).iter().chain(build.kernel).map(|flag| (*flag).to_owned()).collect();
             all.extend(["-isystem".to_owned(), shim.clone()]);
             all.extend(last.iter().map(|flag| (*flag).to_owned()));
             all
@@ -328,7 +332,7 @@ fn machine() -> &'static [&'static str] {
 }
 
 /// Flags of every kernel: one rounding per operation, as written, and no vectors that the source does not have.
-fn common() -> Vec<&'static str> {
+fn common(major: u32) -> Vec<&'static str> {
     let mut flags = vec![
         "-std=c++14",
         "-O1",
@@ -355,6 +359,9 @@ fn common() -> Vec<&'static str> {
         "-Werror=vla-cxx-extension",
         "-ferror-limit=5",
     ];
+    if major >= 18 {
+        flags.extend(["-Xclang", "-fbfloat16-excess-precision=none"]);
+    }
     flags.extend(machine());
     flags
 }
