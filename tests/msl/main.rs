@@ -11,6 +11,7 @@ mod support;
 mod atomics;
 mod bench;
 mod catalogue;
+mod layers;
 mod loads;
 mod matrices;
 mod numbers;

@@ -105,6 +105,7 @@ pub(crate) struct Program {
     layer: Layer,
     object: PathBuf,
     runtime: PathBuf,
+    seconds: u64,
 }
 
 impl Program {
@@ -116,7 +117,12 @@ impl Program {
         let runtime = toolchain.runtime(layer.build())?;
         // naga declares arrays without an end as arrays of one.
         let object = toolchain.build(&text, layer.build(), !from_naga(msl))?;
-        Ok(Self { name: name.to_owned(), layer, object, runtime })
+        Ok(Self { name: name.to_owned(), layer, object, runtime, seconds: 60 })
+    }
+
+    /// With another limit to what a dispatch may take.
+    pub(crate) fn limited(self, seconds: u64) -> Self {
+        Self { seconds, ..self }
     }
 
     /// Runs one dispatch in a process of its own. What goes wrong there is the error.

@@ -6,8 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// Seconds after which the child ends itself, and after which it is ended.
-const SECONDS: u64 = 60;
+/// Seconds beyond its limit after which a child that has not ended itself is ended.
 const GRACE: u64 = 15;
 
 pub(super) fn run(program: &Program, launch: &Launch<'_>) -> Result<Outcome, String> {
@@ -42,7 +41,7 @@ pub(super) fn run(program: &Program, launch: &Launch<'_>) -> Result<Outcome, Str
             let _ = output.read_to_end(&mut bytes);
             let _ = sender.send(bytes);
         });
-        let bytes = receiver.recv_timeout(Duration::from_secs(SECONDS + GRACE));
+        let bytes = receiver.recv_timeout(Duration::from_secs(program.seconds + GRACE));
         let hung = bytes.is_err();
         if hung {
             let _ = child.kill();
@@ -51,7 +50,7 @@ pub(super) fn run(program: &Program, launch: &Launch<'_>) -> Result<Outcome, Str
     });
     let status = child.wait().map_err(|error| error.to_string())?;
     if hung {
-        return Err(format!("{}: did not finish within {} s", heading(program, launch), SECONDS + GRACE));
+        return Err(format!("{}: did not finish within {} s", heading(program, launch), program.seconds + GRACE));
     }
     if !status.success() {
         let said = diagnosis(&text).unwrap_or_else(|| format!("ended with {status}: {}", text.trim()));
@@ -88,7 +87,7 @@ fn write_job(to: &mut impl std::io::Write, program: &Program, launch: &Launch<'_
     let words = [launch.workgroups, launch.threads].concat().into_iter().map(u64::from).chain([
         schedule,
         seed,
-        SECONDS,
+        program.seconds,
         u64::from(program.layer == Layer::Races),
         u64::from(program.layer == Layer::Loads),
         launch.buffers.len() as u64,

@@ -321,14 +321,15 @@ fn line_of(object: &Path, address: u64) -> Option<String> {
     let address = format!("{:#x}", address.checked_sub(1)?);
     let output = Command::new("addr2line").args(["-i", "-e"]).arg(object).arg(address).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let line =
-        text.lines().find(|line| !line.contains("/shim/") && !line.contains('?') && !line.contains("entry points"))?;
+    let line = text.lines().find(|line| {
+        !line.contains("/shim/") && !line.contains('?') && !line.contains("entry points") && !line.contains("/draft-")
+    })?;
     let line = line.split(" (discriminator").next().unwrap_or(line);
     Some(line.rsplit('/').next().unwrap_or(line).to_owned())
 }
 
 fn machine() -> &'static [&'static str] {
-    if cfg!(target_arch = "x86_64") { &["-mf16c", "-mfma"] } else { &[] }
+    if cfg!(target_arch = "x86_64") { &["-mf16c", "-mfma", "-fstack-clash-protection"] } else { &[] }
 }
 
 /// Flags of every kernel: one rounding per operation, as written, and no vectors that the source does not have.

@@ -96,10 +96,10 @@ static void resume(Fiber& f) {
 
 static void make_fibers(uint32_t count) {
     fibers.resize(count);
-    char* stacks = (char*)mmap(nullptr, count * (STACK + PAGE), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (stacks == MAP_FAILED) msl_fail("no memory for the stacks of %u threads", count);
+    stacks_start = (char*)mmap(nullptr, count * (STACK + PAGE), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (stacks_start == MAP_FAILED) msl_fail("no memory for the stacks of %u threads", count);
     for (uint32_t i = 0; i < count; i++) {
-        fibers[i].stack = stacks + i * (STACK + PAGE) + PAGE;
+        fibers[i].stack = stacks_start + i * (STACK + PAGE) + PAGE;
         mprotect(fibers[i].stack - PAGE, PAGE, PROT_NONE);
     }
 }

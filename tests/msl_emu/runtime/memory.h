@@ -38,8 +38,8 @@ static std::string buffer_name(size_t slot) {
 
 // What lies at an address that should not have been touched, in words.
 static std::string describe(const char* address) {
-    for (const Fiber& f : fibers)
-        if (address >= f.stack - PAGE && address < f.stack) return "a stack: too many or too large variables in a thread";
+    if (stacks_start && address >= stacks_start - 16 * STACK && address < stacks_start + fibers.size() * (STACK + PAGE))
+        return "a stack: too many or too large variables in a thread";
     if (address < region_start || address >= region_end) {
         for (const Variable& v : variables) {
             const long past = address - (v.start + v.bytes), before = v.start - address;
@@ -90,7 +90,8 @@ static void on_fault(int signal, siginfo_t* info, void* context) {
     } else {
         fprintf(stderr, "msl: stopped by signal %d\n", signal);
     }
-    say_where(pc);
+    // As if it were behind a call, where all other places are.
+    say_where((char*)pc + 1);
     stop_here();
 }
 

@@ -68,6 +68,7 @@ static Job job;
 static std::vector<Buffer> buffers;
 static std::vector<Variable> variables;
 static std::vector<Fiber> fibers;
+static char* stacks_start; // a page that nobody may touch below each
 static Fiber* current;
 static uint64_t group_number; // of the threadgroup that runs, in the grid's order
 static char* module_base;
