@@ -148,6 +148,41 @@ need_tmux() {
     install_packages "tests play a person at a terminal" tmux
 }
 
+# The compiler in which Metal sources are checked and run without a Mac: clang, at least CLANG_OLDEST, and its sanitizers.
+CLANG_OLDEST=17
+
+# The same choice as in tests/msl_emu/toolchain.rs.
+have_clang() {
+    local name major library
+    for name in ${FFAI_TEST_CLANG:-clang++-19 clang++-20 clang++-21 clang++-18 clang++-17 clang++}; do
+        command -v "$name" >/dev/null 2>&1 || continue
+        major=$("$name" --version 2>/dev/null | sed -n 's/.*clang version \([0-9]*\).*/\1/p' | head -n 1)
+        if [ "${major:-0}" -lt "$CLANG_OLDEST" ]; then continue; fi
+        for library in "$("$name" -print-file-name="libclang_rt.asan-$(uname -m).a")" "$("$name" -print-runtime-dir)/libclang_rt.asan.a"; do
+            if [ -e "$library" ]; then return 0; fi
+        done
+    done
+    return 1
+}
+
+# On macOS the sources are for Metal's own compiler, and the tests that need another are left out.
+need_clang() {
+    local version
+    [ "$(uname -s)" = Darwin ] && return 0
+    have_clang && return 0
+    if command -v apt-get >/dev/null 2>&1; then
+        refresh_apt_lists
+        for version in 19 20 18 17; do
+            # Debian packages the sanitizers apart from the compiler, and so does Ubuntu.
+            if apt-cache show "clang-$version" >/dev/null 2>&1 && apt-cache show "libclang-rt-$version-dev" >/dev/null 2>&1; then
+                install_packages "tests run Metal sources on this machine" "clang-$version" "libclang-rt-$version-dev"
+                have_clang && return 0
+            fi
+        done
+    fi
+    note "no clang of version $CLANG_OLDEST or later with its sanitizers: tests that run Metal sources say SKIPPED"
+}
+
 # --- the model ---
 
 # Where the tests look for it, too: XDG's variable counts on Linux only.

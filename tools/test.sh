@@ -62,6 +62,7 @@ need_rust
 need_linker
 need_gpu_driver
 need_tmux
+need_clang
 need_model
 export FFAI_TEST_MODEL=$model
 need_gemma

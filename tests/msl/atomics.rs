@@ -7,11 +7,14 @@ use ffai::graph::Rng;
 const THREADS: usize = 96;
 const GROUPS: usize = 2;
 
+/// Name, and what it makes of the old value and the operand.
+type Operation = (&'static str, fn(i64, i64) -> i64);
+
 const STARTS: [i64; 7] = [5, 5, 500, 5, 1023, 0, 77];
 
 /// Operations on words that every thread applies with its own number, in one place per operation; and what they leave.
 fn operations(element: &str, values: &[i64], starts: [i64; 7]) -> (String, Vec<f64>) {
-    let all: [(&str, fn(i64, i64) -> i64); 7] = [
+    let all: [Operation; 7] = [
         ("add", |a, b| a + b),
         ("sub", |a, b| a - b),
         ("min", i64::min),

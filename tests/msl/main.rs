@@ -10,6 +10,7 @@ mod support;
 
 mod atomics;
 mod bench;
+mod by_hand;
 mod catalogue;
 mod layers;
 mod loads;

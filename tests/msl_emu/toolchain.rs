@@ -102,6 +102,7 @@ fn find() -> Result<Toolchain, String> {
             .map(str::to_owned)
             .to_vec(),
     };
+    let mut lacking = String::new();
     for name in names {
         let Ok(output) = Command::new(&name).arg("--version").output() else { continue };
         let version = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -109,9 +110,11 @@ fn find() -> Result<Toolchain, String> {
             version.split("version ").nth(1).and_then(|rest| rest.split('.').next()).and_then(|n| n.parse().ok());
         let sound = version.contains("clang") && !version.contains("Apple");
         if let Some(major) = major.filter(|&major: &u32| sound && major >= OLDEST) {
-            return Toolchain::new(PathBuf::from(name), &version, major);
-        }
-        if asked.is_some() {
+            if has_sanitizers(&name) {
+                return Toolchain::new(PathBuf::from(name), &version, major);
+            }
+            lacking = format!("; {name} lacks its sanitizers (libclang-rt-{major}-dev)");
+        } else if asked.is_some() {
             return Err(format!(
                 "FFAI_TEST_CLANG is {name}, which says: {}",
                 version.lines().next().unwrap_or("nothing")
@@ -119,8 +122,20 @@ fn find() -> Result<Toolchain, String> {
         }
     }
     Err(format!(
-        "no clang++ of version {OLDEST} or later; on Debian: apt install clang-19 libclang-rt-19-dev (FFAI_TEST_CLANG names another)"
+        "no clang++ of version {OLDEST} or later with its sanitizers{lacking}; on Debian: apt install clang-19 libclang-rt-19-dev (FFAI_TEST_CLANG names another)"
     ))
+}
+
+/// The libraries are a package of their own, and lie in one of two places.
+fn has_sanitizers(clang: &str) -> bool {
+    let library = format!("libclang_rt.asan-{}.a", std::env::consts::ARCH);
+    let said = |argument: String| {
+        let output = Command::new(clang).arg(argument).output().ok()?;
+        Some(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+    };
+    let named = said(format!("-print-file-name={library}"));
+    let folder = said("-print-runtime-dir".to_owned()).map(|folder| folder.join("libclang_rt.asan.a"));
+    named.into_iter().chain(folder).any(|path| path.is_file())
 }
 
 impl Toolchain {
