@@ -1,8 +1,8 @@
 //! Runs plans through the CPU twins: the reference for a whole model, and `--backend cpu`.
 
 use crate::graph::{
-    Bound, BufferId, BufferRole, Choices, DeviceReport, ExecuteError, Executor, MemoryReport, Operand, Plan,
-    PreparedId, Slice, Target, Tensor, TensorId, TensorInfo, Ticket, Trace, TraceEvent, Twin, allocation,
+    Bound, BufferId, BufferRole, Choices, DeviceReport, ExecuteError, Executor, MappedPages, MemoryReport, Operand,
+    Plan, PreparedId, Slice, Target, Tensor, TensorId, TensorInfo, Ticket, Trace, TraceEvent, Twin, allocation,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Buffers in host memory and the plans over them.
 pub struct Cpu {
     target: Target,
-    buffers: Vec<Vec<u32>>,
+    buffers: Vec<Storage>,
     prepared: Vec<Prepared>,
     /// Bytes that the tensors of the largest plan take while it runs.
     arena: u64,
@@ -21,6 +21,45 @@ pub struct Cpu {
     trace: Trace,
     budget: Option<u64>,
 }
+
+/// Where a buffer's words are.
+enum Storage {
+    /// Nowhere any more.
+    Freed,
+    /// In memory of its own.
+    Own(Vec<u32>),
+    /// In a file.
+    Mapped(MappedPages),
+}
+
+impl Storage {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Freed => 0,
+            Self::Own(words) => words.len() as u64 * 4,
+            Self::Mapped(pages) => pages.bytes(),
+        }
+    }
+
+    fn words(&self) -> &[u32] {
+        match self {
+            Self::Freed => panic!("a buffer that was freed is read"),
+            Self::Own(words) => words,
+            Self::Mapped(pages) => bytemuck::cast_slice(pages.data()),
+        }
+    }
+
+    fn own(&mut self) -> &mut Vec<u32> {
+        match self {
+            Self::Own(words) => words,
+            Self::Freed => panic!("a buffer that was freed is written to"),
+            Self::Mapped(pages) => panic!("{pages:?} is written to"),
+        }
+    }
+}
+
+/// Bytes of a page on Apple Silicon, and a multiple of what is one elsewhere: what is adopted here is what Metal adopts.
+const PAGE: u64 = 16 << 10;
 
 struct Prepared {
     plan: Arc<Plan>,
@@ -54,7 +93,20 @@ impl Cpu {
     }
 
     fn allocated(&self) -> u64 {
-        self.arena + self.buffers.iter().map(|buffer| buffer.len() as u64 * 4).sum::<u64>()
+        self.arena + self.buffers.iter().map(Storage::bytes).sum::<u64>()
+    }
+
+    fn hold(&mut self, storage: Storage) -> BufferId {
+        match self.buffers.iter().position(|buffer| matches!(buffer, Storage::Freed)) {
+            Some(index) => {
+                self.buffers[index] = storage;
+                BufferId(index as u32)
+            }
+            None => {
+                self.buffers.push(storage);
+                BufferId(self.buffers.len() as u32 - 1)
+            }
+        }
     }
 
     fn check(&self, what: &str, needed: u64) -> Result<(), ExecuteError> {
@@ -118,14 +170,14 @@ impl Cpu {
     fn storage(&mut self, index: usize, operand: &Operand) -> &mut Vec<u32> {
         match operand {
             Operand::Tensor(tensor) => &mut self.prepared[index].tensors[tensor.id.0 as usize],
-            Operand::Slice(slice) => &mut self.buffers[slice.buffer.0 as usize],
+            Operand::Slice(slice) => self.buffers[slice.buffer.0 as usize].own(),
         }
     }
 
     fn peek(&self, index: usize, operand: &Operand) -> &[u32] {
         match operand {
             Operand::Tensor(Tensor { id: TensorId(id), .. }) => &self.prepared[index].tensors[*id as usize],
-            Operand::Slice(slice) => &self.buffers[slice.buffer.0 as usize],
+            Operand::Slice(slice) => self.buffers[slice.buffer.0 as usize].words(),
         }
     }
 }
@@ -165,35 +217,34 @@ impl Executor for Cpu {
     fn allocate(&mut self, label: &str, _role: BufferRole, bytes: u64) -> Result<BufferId, ExecuteError> {
         let bytes = allocation(bytes);
         self.check(label, bytes)?;
-        let words = vec![0; bytes as usize / 4];
-        match self.buffers.iter().position(Vec::is_empty) {
-            Some(index) => {
-                self.buffers[index] = words;
-                Ok(BufferId(index as u32))
-            }
-            None => {
-                self.buffers.push(words);
-                Ok(BufferId(self.buffers.len() as u32 - 1))
-            }
-        }
+        Ok(self.hold(Storage::Own(vec![0; bytes as usize / 4])))
+    }
+
+    fn map_page(&self) -> Option<u64> {
+        Some(PAGE)
+    }
+
+    fn adopt(&mut self, label: &str, pages: &MappedPages) -> Result<Option<BufferId>, ExecuteError> {
+        self.check(label, pages.bytes())?;
+        Ok(Some(self.hold(Storage::Mapped(pages.clone()))))
     }
 
     fn grow(&mut self, buffer: BufferId, bytes: u64) -> Result<(), ExecuteError> {
         let bytes = allocation(bytes);
-        if self.buffers[buffer.0 as usize].len() as u64 * 4 >= bytes {
+        if self.buffers[buffer.0 as usize].bytes() >= bytes {
             return Ok(());
         }
         self.check("a larger buffer", bytes)?;
-        self.buffers[buffer.0 as usize].resize(bytes as usize / 4, 0);
+        self.buffers[buffer.0 as usize].own().resize(bytes as usize / 4, 0);
         Ok(())
     }
 
     fn free(&mut self, buffer: BufferId) {
-        self.buffers[buffer.0 as usize] = Vec::new();
+        self.buffers[buffer.0 as usize] = Storage::Freed;
     }
 
     fn write(&mut self, buffer: BufferId, offset: u64, bytes: &[u8]) {
-        let words = &mut self.buffers[buffer.0 as usize];
+        let words = self.buffers[buffer.0 as usize].own();
         bytemuck::cast_slice_mut(words)[offset as usize..][..bytes.len()].copy_from_slice(bytes);
     }
 
@@ -247,7 +298,7 @@ impl Executor for Cpu {
 
     fn read(&mut self, slice: Slice) -> Result<Vec<u8>, ExecuteError> {
         let operand = Operand::Slice(slice);
-        Ok(window(&self.buffers[slice.buffer.0 as usize], &operand).to_vec())
+        Ok(window(self.buffers[slice.buffer.0 as usize].words(), &operand).to_vec())
     }
 
     fn trace(&self) -> &Trace {

@@ -1,6 +1,9 @@
 //! Device memory: buffers that outlive plans, the arena that plans share, and the budget they must fit.
 
-use crate::graph::{BufferId, BufferRole, ExecuteError, MemoryReport, Operand, Plan, Slice, Target, allocation};
+use super::platform::{Resident, WeightMemory};
+use crate::graph::{
+    BufferId, BufferRole, ExecuteError, MappedPages, MemoryReport, Operand, Plan, Slice, Target, allocation,
+};
 use std::num::NonZeroU64;
 
 pub(super) struct Buffers {
@@ -12,18 +15,31 @@ pub(super) struct Buffers {
     allocated: u64,
     budget: Option<u64>,
     limit: u64,
+    weights: WeightMemory,
 }
 
 struct Entry {
     buffer: wgpu::Buffer,
     label: String,
+    /// Keeps weights where the device reaches them fast.
+    resident: Option<Resident>,
 }
 
 const USAGE: wgpu::BufferUsages =
     wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_DST).union(wgpu::BufferUsages::COPY_SRC);
 
+fn descriptor(label: &str, bytes: u64) -> wgpu::BufferDescriptor<'_> {
+    wgpu::BufferDescriptor { label: Some(label), size: bytes, usage: USAGE, mapped_at_creation: false }
+}
+
 impl Buffers {
-    pub(super) fn new(device: &wgpu::Device, target: &Target, device_name: String, budget: Option<u64>) -> Self {
+    pub(super) fn new(
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        target: &Target,
+        device_name: String,
+        budget: Option<u64>,
+    ) -> Self {
         let limit = device.limits().max_buffer_size.max(target.max_binding_bytes);
         Self {
             device: device.clone(),
@@ -34,10 +50,12 @@ impl Buffers {
             allocated: 0,
             budget,
             limit,
+            weights: WeightMemory::new(device, queue),
         }
     }
 
-    fn create(&mut self, label: &str, bytes: u64) -> Result<wgpu::Buffer, ExecuteError> {
+    /// Takes `bytes` from the budget.
+    fn take(&mut self, label: &str, bytes: u64) -> Result<(), ExecuteError> {
         if bytes > self.limit {
             return Err(ExecuteError::TooLarge {
                 what: label.to_owned(),
@@ -54,25 +72,59 @@ impl Buffers {
             return Err(ExecuteError::OutOfMemory { what, needed: bytes, used, budget });
         }
         self.allocated += bytes;
-        Ok(self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(label),
-            size: bytes,
-            usage: USAGE,
-            mapped_at_creation: false,
-        }))
+        Ok(())
     }
 
-    pub(super) fn allocate(&mut self, label: &str, _role: BufferRole, bytes: u64) -> Result<BufferId, ExecuteError> {
-        let buffer = self.create(label, allocation(bytes))?;
-        let entry = Some(Entry { buffer, label: label.to_owned() });
+    fn create(&mut self, label: &str, bytes: u64) -> Result<wgpu::Buffer, ExecuteError> {
+        self.take(label, bytes)?;
+        Ok(self.device.create_buffer(&descriptor(label, bytes)))
+    }
+
+    pub(super) fn allocate(&mut self, label: &str, role: BufferRole, bytes: u64) -> Result<BufferId, ExecuteError> {
+        let bytes = allocation(bytes);
+        self.take(label, bytes)?;
+        let descriptor = descriptor(label, bytes);
+        let kept = match role {
+            BufferRole::Weights => self.weights.allocate(&self.device, &descriptor),
+            BufferRole::Cache | BufferRole::Step => None,
+        };
+        let (buffer, resident) = match kept {
+            Some((buffer, resident)) => (buffer, Some(resident)),
+            None => (self.device.create_buffer(&descriptor), None),
+        };
+        Ok(self.hold(Entry { buffer, label: label.to_owned(), resident }))
+    }
+
+    /// Bytes of a page where mapped files can be adopted.
+    pub(super) fn map_page(&self) -> Option<u64> {
+        self.weights.page()
+    }
+
+    /// See [`Executor::adopt`](crate::graph::Executor::adopt).
+    pub(super) fn adopt(&mut self, label: &str, pages: &MappedPages) -> Result<Option<BufferId>, ExecuteError> {
+        // A few pages more than the largest buffer are no error: written, the weights fit.
+        if pages.bytes() > self.limit {
+            return Ok(None);
+        }
+        let Some((buffer, resident)) = self.weights.adopt(&self.device, label, pages) else { return Ok(None) };
+        self.take(label, pages.bytes())?;
+        Ok(Some(self.hold(Entry { buffer, label: label.to_owned(), resident: Some(resident) })))
+    }
+
+    /// Has weights brought in and kept in, where the system can be told.
+    pub(super) fn keep_weights(&self) {
+        self.weights.keep();
+    }
+
+    fn hold(&mut self, entry: Entry) -> BufferId {
         match self.entries.iter().position(Option::is_none) {
             Some(index) => {
-                self.entries[index] = entry;
-                Ok(BufferId(index as u32))
+                self.entries[index] = Some(entry);
+                BufferId(index as u32)
             }
             None => {
-                self.entries.push(entry);
-                Ok(BufferId(self.entries.len() as u32 - 1))
+                self.entries.push(Some(entry));
+                BufferId(self.entries.len() as u32 - 1)
             }
         }
     }
@@ -98,14 +150,15 @@ impl Buffers {
         encoder.copy_buffer_to_buffer(&old, 0, &buffer, 0, old.size());
         queue.submit([encoder.finish()]);
         self.allocated -= old.size();
-        self.entries[id.0 as usize] = Some(Entry { buffer, label });
+        self.entries[id.0 as usize] = Some(Entry { buffer, label, resident: None });
         self.generation += 1;
         Ok(())
     }
 
     pub(super) fn free(&mut self, id: BufferId) {
-        if let Some(entry) = self.entries[id.0 as usize].take() {
-            self.allocated -= entry.buffer.size();
+        if let Some(Entry { buffer, resident, .. }) = self.entries[id.0 as usize].take() {
+            drop(resident);
+            self.allocated -= buffer.size();
             self.generation += 1;
         }
     }

@@ -1,23 +1,39 @@
 //! How much device memory may be used.
 
-/// A budget where the device's memory is the system's: what the system calls available. Unknown for a card of its own, whose
-/// driver reports exhaustion by itself.
-pub(super) fn budget(info: &wgpu::AdapterInfo) -> Option<u64> {
-    match info.device_type {
-        wgpu::DeviceType::Cpu | wgpu::DeviceType::IntegratedGpu => available(),
+use super::platform::{self, DeviceMemory};
+
+/// What Metal recommends; elsewhere, where the device's memory is the system's, what the system calls available. Unknown for a card
+/// of its own, whose driver reports exhaustion by itself.
+pub(super) fn budget(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Option<u64> {
+    choose(info.device_type, platform::device_memory(device), platform::available)
+}
+
+fn choose(
+    kind: wgpu::DeviceType,
+    memory: Option<DeviceMemory>,
+    available: impl FnOnce() -> Option<u64>,
+) -> Option<u64> {
+    match (memory, kind) {
+        // Paravirtual devices may say 0, which is no recommendation.
+        (Some(DeviceMemory { working_set, .. }), _) if working_set > 0 => Some(working_set),
+        (_, wgpu::DeviceType::Cpu | wgpu::DeviceType::IntegratedGpu) => available(),
         _ => None,
     }
 }
 
-#[cfg(target_os = "linux")]
-fn available() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
-    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib * 1024)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wgpu::DeviceType;
 
-#[cfg(not(target_os = "linux"))]
-fn available() -> Option<u64> {
-    None
+    #[test]
+    fn the_budget_is_what_metal_recommends_else_what_the_system_has() {
+        let memory = |working_set| Some(DeviceMemory { allocated: 5, working_set, unified: true, max_buffer: 9 });
+        let available = || Some(7);
+        assert_eq!(choose(DeviceType::IntegratedGpu, memory(11), available), Some(11));
+        assert_eq!(choose(DeviceType::DiscreteGpu, memory(11), available), Some(11));
+        assert_eq!(choose(DeviceType::IntegratedGpu, memory(0), available), Some(7));
+        assert_eq!(choose(DeviceType::Cpu, None, available), Some(7));
+        assert_eq!(choose(DeviceType::DiscreteGpu, None, available), None);
+    }
 }

@@ -4,25 +4,32 @@ mod adapter;
 mod buffers;
 mod ceilings;
 mod facts;
+mod marks;
 mod memory;
 mod pipelines;
+mod platform;
 mod probe;
 mod readback;
 mod smoke;
 mod source;
+mod timestamps;
 
 pub use adapter::{AdapterChoice, AdapterLine, adapters};
 pub use ceilings::Ceiling;
 pub use facts::Facts;
+pub use platform::{Activity, Chip, CommandBufferTime, DeviceMemory, Interval, Thermal, chip, thermal};
 pub use source::{Language, metal, wgsl};
+pub use timestamps::{Calibration, DeviceSpan};
 
 use crate::graph::{
-    BufferId, BufferRole, Choices, DeviceReport, ExecuteError, Executor, MemoryReport, Operand, Plan, PreparedId,
-    Slice, Target, Tensor, Ticket, Trace, TraceEvent,
+    BufferId, BufferRole, Choices, DeviceReport, ExecuteError, Executor, MappedPages, MemoryReport, Operand, Plan,
+    PreparedId, Slice, Target, Tensor, Ticket, Trace, TraceEvent,
 };
 use adapter::Opened;
 use buffers::Buffers;
+use marks::Marking;
 use pipelines::{Pipeline, Pipelines};
+use platform::CommandBufferLog;
 use readback::Readback;
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU64;
@@ -74,6 +81,10 @@ pub struct Gpu {
     prepared: HashMap<PreparedId, Prepared>,
     next_plan: u32,
     readback: Readback,
+    marking: Marking,
+    /// Command buffers, where they are watched.
+    log: CommandBufferLog,
+    watched: bool,
     trace: Trace,
     failure: Arc<Mutex<Option<String>>>,
     language: Language,
@@ -111,13 +122,16 @@ impl Gpu {
             target.choices = choices.clone();
         }
         let (language, warning) = kernels(options, &opened, target.subgroup)?;
-        let budget = options.memory_budget.or_else(|| memory::budget(&opened.info));
+        let budget = options.memory_budget.or_else(|| memory::budget(&opened.device, &opened.info));
         Ok(Self {
-            buffers: Buffers::new(&opened.device, &target, opened.info.name.clone(), budget),
+            buffers: Buffers::new(&opened.device, &opened.queue, &target, opened.info.name.clone(), budget),
             pipelines: Pipelines::new(options.checked, language),
             prepared: HashMap::new(),
             next_plan: 0,
             readback: Readback::default(),
+            marking: Marking::new(&opened.device, &opened.queue),
+            log: CommandBufferLog::default(),
+            watched: false,
             trace: Trace::default(),
             failure,
             device: opened.device,
@@ -150,8 +164,36 @@ impl Gpu {
         let mut failure = self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match failure.take() {
             Some(message) => Err(ExecuteError::Device(message)),
-            None => Ok(()),
+            None if !self.watched => Ok(()),
+            None => match self.log.failure() {
+                // Said once: reading takes it out.
+                Some(message) => {
+                    self.log.take();
+                    Err(ExecuteError::Device(message))
+                }
+                None => Ok(()),
+            },
         }
+    }
+
+    /// What the driver says of the device's memory, where it does (Metal).
+    pub fn device_memory(&self) -> Option<DeviceMemory> {
+        platform::device_memory(&self.device)
+    }
+
+    /// Has the driver report each command buffer from here on (Metal): times for [`Gpu::command_buffers`], and what went wrong, in its
+    /// own words, as the error of the next call. Whether it does.
+    ///
+    /// Off unless asked for: it changes the class of the queue's object at run time. What broke off shows without it too, by the
+    /// number that is missing behind its results.
+    pub fn watch(&mut self) -> bool {
+        self.watched = self.watched || platform::watch(&self.queue, &self.log);
+        self.watched
+    }
+
+    /// Command buffers that ended since this was last asked, at most 4096; none unless [`Gpu::watch`] could be done.
+    pub fn command_buffers(&self) -> Vec<CommandBufferTime> {
+        self.log.take()
     }
 
     fn bind(&mut self, plan: &Plan) -> Result<Vec<Dispatch>, ExecuteError> {
@@ -296,6 +338,16 @@ impl Executor for Gpu {
         Ok(id)
     }
 
+    fn map_page(&self) -> Option<u64> {
+        self.buffers.map_page()
+    }
+
+    fn adopt(&mut self, label: &str, pages: &MappedPages) -> Result<Option<BufferId>, ExecuteError> {
+        let id = self.buffers.adopt(label, pages)?;
+        self.check()?;
+        Ok(id)
+    }
+
     fn grow(&mut self, buffer: BufferId, bytes: u64) -> Result<(), ExecuteError> {
         self.buffers.grow(&self.queue, buffer, bytes)?;
         self.trace.record(TraceEvent::Submit { dispatches: 0, passes: 0 });
@@ -312,6 +364,7 @@ impl Executor for Gpu {
     }
 
     fn flush(&mut self) -> Result<(), ExecuteError> {
+        self.buffers.keep_weights();
         self.queue.submit([]);
         self.trace.record(TraceEvent::Submit { dispatches: 0, passes: 0 });
         self.wait_for(None)
@@ -347,8 +400,10 @@ impl Executor for Gpu {
                 pass.dispatch_workgroups(x, y, z);
             }
         }
+        self.marking.mark(&mut encoder);
         let total: u64 = reads.iter().map(Operand::bytes).sum();
-        let staging = (total > 0).then(|| self.readback.take(&self.device, total));
+        let staging = (total > 0).then(|| self.readback.take(&self.device, total + marks::BYTES));
+        let mut expected = None;
         if let Some(staging) = &staging {
             let mut at = 0;
             for operand in reads {
@@ -356,11 +411,12 @@ impl Executor for Gpu {
                 encoder.copy_buffer_to_buffer(buffer, offset, staging, at, operand.bytes());
                 at += operand.bytes();
             }
+            expected = Some(self.marking.read(&mut encoder, staging, at));
         }
         let dispatches = prepared.dispatches.len() as u64;
         let submission = self.queue.submit([encoder.finish()]);
         self.trace.record(TraceEvent::Submit { dispatches, passes: 1 });
-        let ticket = self.readback.launch(submission, staging, total);
+        let ticket = self.readback.launch(submission, staging, total, expected);
         self.check()?;
         Ok(ticket)
     }
@@ -384,7 +440,7 @@ impl Executor for Gpu {
         encoder.copy_buffer_to_buffer(self.buffers.get(slice.buffer), slice.offset, &staging, 0, slice.bytes);
         let submission = self.queue.submit([encoder.finish()]);
         self.trace.record(TraceEvent::Submit { dispatches: 0, passes: 0 });
-        let ticket = self.readback.launch(submission, Some(staging), slice.bytes);
+        let ticket = self.readback.launch(submission, Some(staging), slice.bytes, None);
         self.wait(ticket)
     }
 

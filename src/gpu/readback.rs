@@ -1,5 +1,6 @@
 //! Copies results to the CPU without stopping the device.
 
+use super::marks::{self, Marks};
 use crate::graph::{ExecuteError, Ticket};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -16,6 +17,7 @@ struct Flight {
     submission: wgpu::SubmissionIndex,
     staging: Option<wgpu::Buffer>,
     bytes: u64,
+    marks: Option<Marks>,
     mapped: Arc<OnceLock<Result<(), wgpu::BufferAsyncError>>>,
 }
 
@@ -33,17 +35,20 @@ impl Readback {
         })
     }
 
+    /// Tells when a submission is done and `staging` holds `bytes`, and the ring of marks behind them where `marks` are expected.
     pub(super) fn launch(
         &mut self,
         submission: wgpu::SubmissionIndex,
         staging: Option<wgpu::Buffer>,
         bytes: u64,
+        marks: Option<Marks>,
     ) -> Ticket {
+        let whole = bytes + marks.map_or(0, |_| marks::BYTES);
         let mapped = Arc::new(OnceLock::new());
         match &staging {
             Some(staging) => {
                 let done = mapped.clone();
-                staging.slice(..bytes).map_async(wgpu::MapMode::Read, move |result| {
+                staging.slice(..whole).map_async(wgpu::MapMode::Read, move |result| {
                     let _ = done.set(result);
                 });
             }
@@ -53,7 +58,7 @@ impl Readback {
         }
         let ticket = self.next;
         self.next += 1;
-        self.flights.insert(ticket, Flight { submission, staging, bytes, mapped });
+        self.flights.insert(ticket, Flight { submission, staging, bytes, marks, mapped });
         Ticket(ticket)
     }
 
@@ -80,15 +85,17 @@ impl Readback {
             }
         }
         let Some(staging) = flight.staging else { return Ok(Vec::new()) };
-        let bytes = {
+        let whole = flight.bytes + flight.marks.map_or(0, |_| marks::BYTES);
+        let (bytes, ran) = {
             let view = staging
-                .slice(..flight.bytes)
+                .slice(..whole)
                 .get_mapped_range()
                 .map_err(|error| ExecuteError::Device(format!("readback: {error}")))?;
-            view.to_vec()
+            let (bytes, ring) = view.split_at(flight.bytes as usize);
+            (bytes.to_vec(), flight.marks.map_or(Ok(()), |marks| marks.check(ring)))
         };
         staging.unmap();
         self.free.push(staging);
-        Ok(bytes)
+        ran.map(|()| bytes)
     }
 }

@@ -1,6 +1,6 @@
 //! What runs plans: the GPU, or the CPU twins.
 
-use super::{BufferId, Choices, Operand, Plan, Slice, Tensor, Trace};
+use super::{BufferId, Choices, MappedPages, Operand, Plan, Slice, Tensor, Trace};
 use std::sync::Arc;
 
 /// What a recording has to know about the device.
@@ -156,6 +156,17 @@ pub trait Executor {
 
     /// A zeroed buffer.
     fn allocate(&mut self, label: &str, role: BufferRole, bytes: u64) -> Result<BufferId, ExecuteError>;
+
+    /// Bytes of a page where [`Executor::adopt`] takes mapped files; `None` where it never does.
+    fn map_page(&self) -> Option<u64> {
+        None
+    }
+
+    /// A buffer of weights over pages of a mapped file, which it keeps mapped and which nothing is written to; `None` where the device
+    /// cannot read them there, and they have to be written to a buffer of its own.
+    fn adopt(&mut self, label: &str, pages: &MappedPages) -> Result<Option<BufferId>, ExecuteError> {
+        panic!("{label}: {pages:?} is to be adopted by an executor that names no pages for it")
+    }
 
     /// Makes a buffer at least so large; its content stays. Old and new stand side by side for a moment, and only these two.
     fn grow(&mut self, buffer: BufferId, bytes: u64) -> Result<(), ExecuteError>;

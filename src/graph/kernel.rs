@@ -152,6 +152,12 @@ impl Format {
         blocks.div_ceil(self.scales.blocks) * self.scales.bytes
     }
 
+    /// Whether the plane of quants is the file's first plane, byte for byte. It is exactly where the two have one size: whatever
+    /// else a file's block holds goes to the plane of scales, and tests hold `repack` to it.
+    pub const fn keeps_quants(&self) -> bool {
+        self.unit.bytes[0] == self.unit.blocks * self.quant_bytes
+    }
+
     /// Bytes of `blocks` blocks in each plane of a file.
     pub fn file_len(&self, blocks: usize) -> [usize; 3] {
         self.unit.bytes.map(|bytes| blocks / self.unit.blocks * bytes)

@@ -1,8 +1,8 @@
 //! An executor that holds nothing and adds up what another would hold.
 
 use super::{
-    BufferId, BufferRole, DeviceReport, ExecuteError, Executor, MemoryReport, Operand, Plan, PreparedId, Slice, Target,
-    Tensor, Ticket, Trace,
+    BufferId, BufferRole, DeviceReport, ExecuteError, Executor, MappedPages, MemoryReport, Operand, Plan, PreparedId,
+    Slice, Target, Tensor, Ticket, Trace,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -43,6 +43,7 @@ impl Needs {
 pub struct Rehearsal {
     target: Target,
     device: DeviceReport,
+    map_page: Option<u64>,
     buffers: Vec<Option<(BufferRole, u64)>>,
     arena: u64,
     allocated: u64,
@@ -56,6 +57,7 @@ impl Rehearsal {
         Self {
             target: executor.target().clone(),
             device: executor.device(),
+            map_page: executor.map_page(),
             buffers: Vec::new(),
             arena: 0,
             allocated: 0,
@@ -103,6 +105,17 @@ impl Executor for Rehearsal {
         self.add(bytes);
         self.buffers.push(Some((role, bytes)));
         Ok(BufferId(self.buffers.len() as u32 - 1))
+    }
+
+    fn map_page(&self) -> Option<u64> {
+        self.map_page
+    }
+
+    /// Whole pages: no less than what the device takes where it should not adopt them after all.
+    fn adopt(&mut self, _label: &str, pages: &MappedPages) -> Result<Option<BufferId>, ExecuteError> {
+        self.add(pages.bytes());
+        self.buffers.push(Some((BufferRole::Weights, pages.bytes())));
+        Ok(Some(BufferId(self.buffers.len() as u32 - 1)))
     }
 
     fn grow(&mut self, buffer: BufferId, bytes: u64) -> Result<(), ExecuteError> {

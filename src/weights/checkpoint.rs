@@ -7,7 +7,9 @@ use super::safetensors::{Dtype, Safetensors};
 use super::settings::{self, Configuration, Settings};
 use super::{Error, file};
 use crate::graph::Format;
+use memmap2::Mmap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A `config.json` larger than this describes no model. Parsed, it takes up to thirty times as much memory.
 const CONFIG_BYTES: u64 = 4 << 20;
@@ -150,6 +152,14 @@ impl Checkpoint {
         match &self.source {
             Source::Gguf(gguf) => Ok(gguf.tensor(name)?.rows()),
             Source::Folder { tensors, .. } => Ok(tensors.tensor(name)?.shape.first().copied().unwrap_or(1)),
+        }
+    }
+
+    /// The map that `bytes`, a part of a weight, lie in, and where they start in it.
+    pub(crate) fn map_of(&self, bytes: &[u8]) -> Option<(&Arc<Mmap>, u64)> {
+        match &self.source {
+            Source::Gguf(gguf) => gguf.map_of(bytes),
+            Source::Folder { tensors, .. } => tensors.map_of(bytes),
         }
     }
 

@@ -19,6 +19,12 @@ pub(super) fn map(path: &Path) -> Result<Mmap, Error> {
     unsafe { Mmap::map(&file) }.map_err(|source| Error::io(path, source))
 }
 
+/// Where `bytes` start in `map`; `None` where they are no part of it.
+pub(super) fn position(map: &Mmap, bytes: &[u8]) -> Option<u64> {
+    let start = (bytes.as_ptr() as usize).checked_sub(map.as_ptr() as usize)?;
+    (start.checked_add(bytes.len())? <= map.len()).then_some(start as u64)
+}
+
 /// Gives back the memory of those pages of `map` that lie in `bytes` as a whole. They come in from disk again when they are
 /// touched; nothing happens where `bytes` are no part of the map.
 #[cfg(unix)]

@@ -24,6 +24,7 @@ mod tensor_type;
 mod value;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use memmap2::Mmap;
 
@@ -47,13 +48,13 @@ pub struct Gguf {
 #[derive(Debug)]
 struct Part {
     path: PathBuf,
-    map: Mmap,
+    map: Arc<Mmap>,
 }
 
 impl Part {
     /// Maps the file at `path` and parses its header.
     fn read(path: &Path) -> Result<(Self, Header), Error> {
-        let map = file::map(path)?;
+        let map = Arc::new(file::map(path)?);
         let header = Header::parse(&map, path)?;
         Ok((Self { path: path.to_owned(), map }, header))
     }
@@ -125,6 +126,11 @@ impl Gguf {
     /// Lets go of the memory that `bytes`, a part of one of the files, take since they were read.
     pub(super) fn release(&self, bytes: &[u8]) {
         self.parts.iter().for_each(|part| file::release(&part.map, bytes));
+    }
+
+    /// The map that `bytes` are a part of, and where they start in it.
+    pub(super) fn map_of(&self, bytes: &[u8]) -> Option<(&Arc<Mmap>, u64)> {
+        self.parts.iter().find_map(|part| Some((&part.map, file::position(&part.map, bytes)?)))
     }
 
     /// Size of all files together.

@@ -3,9 +3,13 @@
 use super::checkpoint::{Checkpoint, Stored};
 use super::{TensorNames, format};
 use crate::Error;
-use crate::graph::{BufferId, BufferRole, Executor, Format, Matrix, MatrixBlock, Rehearsal, Slice, allocation};
+use crate::graph::{
+    BufferId, BufferRole, Executor, Format, MappedPages, Matrix, MatrixBlock, Rehearsal, Slice, allocation,
+};
+use memmap2::Mmap;
 use rayon::prelude::*;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Bytes of the plane of quants that are made at a time.
 const PIECE: usize = 8 << 20;
@@ -240,9 +244,21 @@ impl<'a> Loader<'a> {
         let count = planned.rows as usize * per_row;
         let quants_len = format.quants_len(count) as u64;
         let scales_len = format.scales_len(count) as u64;
-        let scales_at = quants_len.next_multiple_of(256);
         let label = planned.segments[0].stored.names[0];
-        let buffer = self.allocate(label, scales_at + scales_len)?;
+        let adopted = self.adopt(label, planned, per_row)?;
+        let scales_at = if adopted.is_some() { 0 } else { quants_len.next_multiple_of(256) };
+        let (buffer, quants) = match adopted {
+            // Nothing is left to be written.
+            Some(quants) if scales_len == 0 => {
+                self.advance(quants_len);
+                return Ok(MatrixBlock { format, rows: planned.rows as u32, quants, scales: quants });
+            }
+            Some(quants) => (self.allocate(label, scales_len)?, quants),
+            None => {
+                let buffer = self.allocate(label, scales_at + scales_len)?;
+                (buffer, Slice { buffer, offset: 0, bytes: quants_len })
+            }
+        };
         let mut at = 0; // blocks written
         let segments: &[Segment<'_>] = if self.progress.is_some() { &planned.segments } else { &[] };
         for segment in segments {
@@ -251,7 +267,9 @@ impl<'a> Loader<'a> {
                 let blocks = (end - from).min((PIECE / format.quant_bytes / BLOCKS).max(1) * BLOCKS);
                 let file = planes(format, &segment.stored, from, blocks);
                 let (quants, scales) = repack(format, file, blocks);
-                self.executor.write(buffer, format.quants_len(at) as u64, &quants);
+                if adopted.is_none() {
+                    self.executor.write(buffer, format.quants_len(at) as u64, &quants);
+                }
                 if !scales.is_empty() {
                     self.executor.write(buffer, scales_at + format.scales_len(at) as u64, &scales);
                 }
@@ -264,9 +282,18 @@ impl<'a> Loader<'a> {
                 self.advance(file.iter().map(|plane| plane.len() as u64).sum());
             }
         }
-        let quants = Slice { buffer, offset: 0, bytes: quants_len };
         let scales = if scales_len == 0 { quants } else { Slice { buffer, offset: scales_at, bytes: scales_len } };
         Ok(MatrixBlock { format, rows: planned.rows as u32, quants, scales })
+    }
+
+    /// The plane of quants where it lies in the file, if its format leaves it as it is and the device can use it there.
+    fn adopt(&mut self, label: &str, planned: &Planned<'_>, per_row: usize) -> Result<Option<Slice>, Error> {
+        let Some(page) = self.executor.map_page() else { return Ok(None) };
+        let Some(pages) = pages(self.checkpoint, planned, per_row, page) else { return Ok(None) };
+        let Some(buffer) = self.executor.adopt(label, &pages)? else { return Ok(None) };
+        self.resident += pages.bytes();
+        let bytes = planned.format.quants_len(planned.rows as usize * per_row) as u64;
+        Ok(Some(Slice { buffer, offset: pages.offset(), bytes }))
     }
 
     fn advance(&mut self, bytes: u64) {
@@ -275,6 +302,29 @@ impl<'a> Loader<'a> {
             progress(self.done, self.total);
         }
     }
+}
+
+/// The pages that hold the plane of quants of all segments; `None` where the format changes it, or where it does not lie in one
+/// piece in one file.
+fn pages(checkpoint: &Checkpoint, planned: &Planned<'_>, per_row: usize, page: u64) -> Option<MappedPages> {
+    let format = planned.format;
+    if !format.keeps_quants() {
+        return None;
+    }
+    let mut whole: Option<(&Arc<Mmap>, u64, u64)> = None;
+    for segment in &planned.segments {
+        let (first, blocks) = (segment.first as usize * per_row, segment.rows as usize * per_row);
+        let [quants, ..] = planes(format, &segment.stored, first, blocks);
+        let (map, at) = checkpoint.map_of(quants)?;
+        let len = quants.len() as u64;
+        whole = Some(match whole {
+            None => (map, at, len),
+            Some((before, start, sum)) if Arc::ptr_eq(before, map) && start + sum == at => (map, start, sum + len),
+            Some(_) => return None,
+        });
+    }
+    let (map, at, len) = whole?;
+    MappedPages::new(map, at, len, page)
 }
 
 fn unsupported(stored: &Stored<'_>, expected: String) -> Error {

@@ -20,6 +20,7 @@ mod parts;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use memmap2::Mmap;
 
@@ -61,7 +62,7 @@ pub struct Safetensors {
 #[derive(Debug)]
 struct Shard {
     path: PathBuf,
-    map: Mmap,
+    map: Arc<Mmap>,
 }
 
 impl Safetensors {
@@ -82,7 +83,7 @@ impl Safetensors {
         let mut tensors = Vec::new();
         let mut metadata = BTreeMap::new();
         for (shard, part) in files.into_iter().enumerate() {
-            let map = file::map(&part)?;
+            let map = Arc::new(file::map(&part)?);
             let header = Header::parse(&map, &part)?;
             tensors.extend(header.tensors.into_iter().map(|tensor| SafeTensor { shard, ..tensor }));
             for (key, value) in header.metadata {
@@ -161,6 +162,11 @@ impl Safetensors {
     /// Lets go of the memory that `bytes`, a part of one of the files, take since they were read.
     pub(super) fn release(&self, bytes: &[u8]) {
         self.shards.iter().for_each(|shard| file::release(&shard.map, bytes));
+    }
+
+    /// The map that `bytes` are a part of, and where they start in it.
+    pub(super) fn map_of(&self, bytes: &[u8]) -> Option<(&Arc<Mmap>, u64)> {
+        self.shards.iter().find_map(|shard| Some((&shard.map, file::position(&shard.map, bytes)?)))
     }
 
     /// The file that holds `tensor`, for messages.
