@@ -63,3 +63,41 @@ impl fmt::Debug for MappedPages {
         write!(f, "{} bytes at {} of a map of {}", self.len, self.start + self.offset, self.map.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use memmap2::MmapMut;
+
+    const PAGE: u64 = 16 << 10;
+
+    #[test]
+    fn whole_pages_lie_around_the_weights() {
+        let mut bytes = MmapMut::map_anon(3 * PAGE as usize).unwrap();
+        bytes[PAGE as usize + 64] = 7;
+        let map = Arc::new(bytes.make_read_only().unwrap());
+        let pages =
+            |at, len| MappedPages::new(&map, at, len, PAGE).map(|pages| (pages.start(), pages.bytes(), pages.offset()));
+        assert_eq!(pages(0, PAGE), Some((0, PAGE, 0)));
+        assert_eq!(pages(PAGE + 64, 4), Some((PAGE, PAGE, 64)));
+        assert_eq!(pages(PAGE - 32, 36), Some((0, 2 * PAGE, PAGE - 32)));
+        assert_eq!(pages(2 * PAGE, PAGE), Some((2 * PAGE, PAGE, 0)));
+        let data = MappedPages::new(&map, PAGE + 64, 4, PAGE).unwrap();
+        assert_eq!((data.data().len(), data.data()[64]), (68, 7));
+    }
+
+    #[test]
+    fn the_last_page_reaches_beyond_a_file_that_ends_inside_it() {
+        let map = Arc::new(MmapMut::map_anon(PAGE as usize + 100).unwrap().make_read_only().unwrap());
+        let pages = MappedPages::new(&map, PAGE, 96, PAGE).unwrap();
+        assert_eq!((pages.bytes(), pages.data().len()), (PAGE, 96));
+    }
+
+    #[test]
+    fn what_no_binding_can_begin_at_or_the_map_does_not_hold_has_no_pages() {
+        let map = Arc::new(MmapMut::map_anon(PAGE as usize).unwrap().make_read_only().unwrap());
+        for (at, len) in [(8, 32), (16, 32), (0, 0), (0, 30), (0, PAGE + 4), (PAGE, 4), (u64::MAX, 4)] {
+            assert!(MappedPages::new(&map, at, len, PAGE).is_none(), "{len} bytes at {at}");
+        }
+    }
+}

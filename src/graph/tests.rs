@@ -154,6 +154,8 @@ fn planes_hold_what_the_file_holds() {
             (format.unpack)(&quants, &scales, block, &mut among);
             assert_eq!(alone, among, "{} block {block}", format.name);
         }
+        // Devices that read the file where it lies rely on it.
+        assert_eq!(format.keeps_quants(), quants == file[0], "{}", format.name);
         // The device holds as many bytes as the file, but for one half-filled unit of scales.
         let device = format.quants_len(1600) + format.scales_len(1600);
         assert_eq!(device, format.file_len(1600).iter().sum::<usize>(), "{}", format.name);
