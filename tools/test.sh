@@ -96,6 +96,8 @@ fi
 if [ "$quick" = no ] && [ "$macos" = yes ]; then
     run_step "type-check for macOS" "mend what rustc names above; if it could not run: it needs Debian's rustc-web, cargo-web and rust-web-src" \
         tools/check-macos.sh --install
+    run_step "the type-check for macOS finds errors" "see tools/check-macos.sh --self-test" \
+        tools/check-macos.sh --self-test
 fi
 
 step "Summary"

@@ -143,8 +143,9 @@ impl Shard {
             end += tensor.bytes;
         }
         let mut text = Value::Object(header).to_string();
-        // So that the data begins at a multiple of eight, as the format's own writer has it.
-        text.extend(std::iter::repeat_n(' ', text.len().next_multiple_of(8) - text.len()));
+        // The format's own writer has the data begin at a multiple of eight. Devices that read it where it is mapped want 32.
+        let padded = (8 + text.len()).next_multiple_of(32) - 8;
+        text.extend(std::iter::repeat_n(' ', padded - text.len()));
         let header = [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
         let start = header.len() as u64;
         let offsets = offsets.into_iter().map(|offset| start + offset).collect();
@@ -176,7 +177,7 @@ mod tests {
     fn data_begins_at_a_multiple_of_eight() {
         for name in ["a", "ab", "abc", "abcd", "abcdefgh"] {
             let (_, places) = Shards::lay_out(Path::new("x"), &[vec![tensor(name, 3)]], 10);
-            assert_eq!(places[0][0].offset % 8, 0, "{name}");
+            assert_eq!(places[0][0].offset % 32, 0, "{name}");
         }
     }
 }
