@@ -57,10 +57,12 @@ kernel void attend_decode(
         float dots[GROUP] = {};
         for (uint v = eighth; v < VECTORS; v += 8u) {
             const float4 k = kv_at(keys, start + v);
+            #pragma unroll
             for (uint g = 0; g < GROUP; g++) {
                 dots[g] += total(queries[g * VECTORS + v] * k);
             }
         }
+        #pragma unroll
         for (uint g = 0; g < GROUP; g++) {
             float s = dots[g];
             s += simd_shuffle_xor(s, 1);
@@ -102,10 +104,12 @@ kernel void attend_decode(
         float4 acc[GROUP] = {};
         for (uint key = stream; key < count; key += STREAMS) {
             const float4 v = kv_at(values, place(pages, row.z, first + key, kv_head) + vector);
+            #pragma unroll
             for (uint g = 0; g < GROUP; g++) {
                 acc[g] = fma(float4(scores[g * SPLIT + key]), v, acc[g]);
             }
         }
+        #pragma unroll
         for (uint g = 0; g < GROUP; g++) {
             partial[g * WORKERS + thread_index] = acc[g];
         }

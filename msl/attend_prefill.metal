@@ -54,6 +54,7 @@ kernel void attend_prefill(
     threadgroup float* own_scores = scores + simdgroup * 8u * KEYS;
     threadgroup float* diagonal = diagonals + simdgroup * 64u;
     simdgroup_float8x8 sums[DIMS];
+    #pragma unroll
     for (uint d = 0; d < DIMS; d++) {
         sums[d] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
     }
@@ -70,6 +71,7 @@ kernel void attend_prefill(
             const uint page = pages[sequence * MAX_PAGES + position / PAGE];
             device const Kv* k = (device const Kv*)keys + ((page * (HEADS / GROUP) + kv_head) * PAGE + position % PAGE) * HEAD_DIM;
             simdgroup_float8x8 s = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
+            #pragma unroll
             for (uint d = 0; d < DIMS; d++) {
                 simdgroup_float8x8 a;
                 simdgroup_matrix<Kv, 8, 8> b;
@@ -118,6 +120,7 @@ kernel void attend_prefill(
 
         simdgroup_float8x8 fade;
         simdgroup_load(fade, diagonal, 8);
+        #pragma unroll
         for (uint d = 0; d < DIMS; d++) {
             simdgroup_float8x8 faded;
             simdgroup_multiply(faded, fade, sums[d]);
@@ -131,6 +134,7 @@ kernel void attend_prefill(
             simdgroup_load(p, own_scores + 8u * e, KEYS);
             if (position + 7u <= last) {
                 device const Kv* v = (device const Kv*)values + start;
+                #pragma unroll
                 for (uint d = 0; d < DIMS; d++) {
                     simdgroup_matrix<Kv, 8, 8> b;
                     simdgroup_load(b, v + 8u * d, HEAD_DIM);
@@ -142,6 +146,7 @@ kernel void attend_prefill(
                     tail[i] = position + i / HEAD_DIM <= last ? float(((device const Kv*)values)[start + i]) : 0.0f;
                 }
                 threadgroup_barrier(mem_flags::mem_threadgroup);
+                #pragma unroll
                 for (uint d = 0; d < DIMS; d++) {
                     simdgroup_float8x8 b;
                     simdgroup_load(b, tail + 8u * d, HEAD_DIM);
@@ -159,6 +164,7 @@ kernel void attend_prefill(
     simdgroup_barrier(mem_flags::mem_threadgroup);
     simdgroup_float8x8 inverse;
     simdgroup_load(inverse, diagonal, 8);
+    #pragma unroll
     for (uint d = 0; d < DIMS; d++) {
         simdgroup_float8x8 o;
         simdgroup_multiply(o, inverse, sums[d]);

@@ -44,7 +44,9 @@ kernel void matmul_tiled(
     const uint first_row = simdgroup % 2u * (TILE_ROWS / 2u);
     const uint first_token = simdgroup / 2u * (TILE_TOKENS / 2u);
     simdgroup_float8x8 sums[TOKEN_TILES][ROW_TILES];
+    #pragma unroll
     for (uint t = 0; t < TOKEN_TILES; t++) {
+        #pragma unroll
         for (uint r = 0; r < ROW_TILES; r++) {
             sums[t][r] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
         }
@@ -58,14 +60,18 @@ kernel void matmul_tiled(
         to_column[0] = from[block * 8u];
         to_column[1] = from[block * 8u + 1u];
         threadgroup_barrier(mem_flags::mem_threadgroup);
+        #pragma unroll
         for (uint k = 0; k < 32u; k += 8u) {
             simdgroup_half8x8 a[ROW_TILES];
+            #pragma unroll
             for (uint r = 0; r < ROW_TILES; r++) {
                 simdgroup_load(a[r], weights + (first_row + 8u * r) * W_PITCH + k, W_PITCH, ulong2(0), true);
             }
+            #pragma unroll
             for (uint t = 0; t < TOKEN_TILES; t++) {
                 simdgroup_float8x8 b;
                 simdgroup_load(b, columns + (first_token + 8u * t) * X_PITCH + k, X_PITCH);
+                #pragma unroll
                 for (uint r = 0; r < ROW_TILES; r++) {
                     simdgroup_multiply_accumulate(sums[t][r], b, a[r], sums[t][r]);
                 }
@@ -73,7 +79,9 @@ kernel void matmul_tiled(
         }
         threadgroup_barrier(mem_flags::mem_threadgroup);
     }
+    #pragma unroll
     for (uint t = 0; t < TOKEN_TILES; t++) {
+        #pragma unroll
         for (uint r = 0; r < ROW_TILES; r++) {
             const uint at = (first_token + 8u * t) * TILE_ROWS + first_row + 8u * r;
             simdgroup_store(sums[t][r], shared + at, TILE_ROWS);

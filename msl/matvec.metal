@@ -2,7 +2,8 @@
 //
 // A simdgroup owns OWNED rows (twice as many where GATED). A lane multiplies 16 neighbouring weights of each row at a time, so that
 // 32 lanes read 512 neighbouring weights; the activations of these 16 columns are loaded and scaled once for all rows. Nothing is
-// shared but the final sums. The order of summation of a column does not depend on WIDTH.
+// shared but the final sums. The order of summation of a column does not depend on WIDTH. Loops over small arrays are unrolled, so
+// that the arrays stay in registers.
 constant constexpr uint PARTS = 2u * BLOCKS;
 constant constexpr uint HELD = GATED ? 2u * OWNED : OWNED; // rows of weights
 constant constexpr uint AT_ONCE = WIDTH < 4u ? WIDTH : 4u; // columns whose activations are held
@@ -86,6 +87,7 @@ kernel void matvec(
         return;
     }
     uint starts[HELD];
+    #pragma unroll
     for (uint r = 0; r < HELD; r++) {
         // Rows past the end repeat the last one and are not stored.
         const uint gate = min(row + r % OWNED, ROWS - 1u);
@@ -97,19 +99,24 @@ kernel void matvec(
         const uint block = at / 2u;
         const uint part = at % 2u;
         Packed packed[HELD];
+        #pragma unroll
         for (uint r = 0; r < HELD; r++) {
             packed[r] = load(quants, scales, starts[r] + block, part);
         }
+        #pragma unroll
         for (uint first = 0; first < WIDTH; first += AT_ONCE) {
             Activations a[AT_ONCE];
+            #pragma unroll
             for (uint c = 0; c < AT_ONCE; c++) {
                 if (first + c < WIDTH) {
                     a[c] = activations(x + (first + c) * 8u * BLOCKS, gain, block, part);
                     squares[first + c] += a[c].squares;
                 }
             }
+            #pragma unroll
             for (uint r = 0; r < HELD; r++) {
                 const Part w = unpack(packed[r], part);
+                #pragma unroll
                 for (uint c = 0; c < AT_ONCE; c++) {
                     if (first + c < WIDTH) {
                         sums[first + c][r] += product(w, a[c]);
@@ -118,6 +125,7 @@ kernel void matvec(
             }
         }
     }
+    #pragma unroll
     for (uint c = 0; c < WIDTH; c++) {
         float scale = 1.0f;
         if (NORM) {
@@ -126,6 +134,7 @@ kernel void matvec(
         // Every lane has every sum; lane r keeps row r's, so that neighbours are stored together.
         float first = 0.0f;
         float second = 0.0f;
+        #pragma unroll
         for (uint r = 0; r < OWNED; r++) {
             const float sum = simd_sum(sums[c][r]);
             first = lane == r ? sum : first;

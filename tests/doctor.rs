@@ -137,7 +137,7 @@ fn a_file_of_choices_that_is_none_is_refused_by_every_command_that_reads_it() {
     let long = format!("{{\"version\":1,\"devices\":{{\"{}\":{{}}}}}}", "x".repeat(2 << 20));
     for (content, found) in [
         ("", "EOF"),
-        ("[1]", "invalid type"),
+        ("[1]", "expected an object of `version` and `devices`"),
         ("{\"version\":2,\"devices\":{}}", "version 2"),
         (
             "{\"version\":1,\"devices\":{\"d\":{\"matmul q4_0\":\"fast\"}}}",

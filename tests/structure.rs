@@ -200,8 +200,13 @@ fn every_shader_file_belongs_to_its_kernel() {
     for kernel in CATALOGUE {
         assert!(stems.contains(kernel.name), "kernel `{}` has no wgsl/{}.wgsl", kernel.name, kernel.name);
     }
-    for file in files("msl", &["metal"]).iter().filter(|file| !file.starts_with("msl/lib/")) {
-        assert!(stems.contains(stem(file)), "{file} has no kernel");
+    for file in files("msl", &["metal"]) {
+        if file.starts_with("msl/lib/") || file.starts_with("msl/formats/") {
+            continue;
+        }
+        let kernel = CATALOGUE.iter().find(|kernel| kernel.name == stem(&file));
+        let pieces = kernel.and_then(|kernel| kernel.metal.as_ref()).map_or(&[] as &[&str], |metal| metal.pieces);
+        assert_eq!(pieces.last(), Some(&read(&file).as_str()), "no kernel of its name compiles {file}");
     }
 }
 
@@ -229,6 +234,15 @@ fn every_format_file_belongs_to_its_format() {
         let name = shader(format.name);
         let own = read(&format!("wgsl/formats/{name}.wgsl"));
         assert_eq!(format.wgsl.last(), Some(&own.as_str()), "format `{}` compiles another file", format.name);
+        let metal = format!("msl/formats/{name}.metal");
+        let overrides = if format.metal.is_empty() { None } else { Some(read(&metal)) };
+        assert_eq!(
+            format.metal.last().copied(),
+            overrides.as_deref(),
+            "format `{}` compiles another {metal}",
+            format.name
+        );
+        assert_eq!(overrides.is_some(), root().join(&metal).is_file(), "{metal} is there and not compiled");
         let declared = [name, name.trim_end_matches(|c: char| c.is_ascii_digit())];
         assert!(
             declared.iter().any(|name| root().join(format!("src/weights/format/{name}.rs")).is_file()),
@@ -241,7 +255,7 @@ fn every_format_file_belongs_to_its_format() {
 #[test]
 fn every_shared_shader_piece_is_used() {
     let sources: String = files("src", &["rs"]).iter().map(|file| code(&read(file))).collect();
-    for file in files("wgsl/lib", &["wgsl"]) {
+    for file in files("wgsl/lib", &["wgsl"]).into_iter().chain(files("msl/lib", &["metal"])) {
         assert!(sources.contains(&format!("{file}\"")), "{file} is in no source");
     }
 }

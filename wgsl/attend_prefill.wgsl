@@ -15,9 +15,9 @@ const HIDDEN: f32 = -1e30;
 
 var<workgroup> scores: array<vec4<f32>, QUERIES * KEYS / 4u>; // [QUERIES / 4, KEYS] of 4 rows each
 var<workgroup> starts: array<u32, KEYS>;                      // where each key of the tile begins
-var<workgroup> peaks: array<f32, QUERIES>;
-var<workgroup> sums: array<f32, QUERIES>;
-var<workgroup> fades: array<f32, QUERIES>;
+var<workgroup> peaks: array<vec4<f32>, QUERIES / 4u>;         // of 4 rows each, as everything kept per row
+var<workgroup> sums: array<vec4<f32>, QUERIES / 4u>;
+var<workgroup> fades: array<vec4<f32>, QUERIES / 4u>;
 
 fn position(row: u32) -> i32 {
     if row < arrayLength(&rows) {
@@ -53,9 +53,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var i = 0u; i < QUERIES; i++) {
         last = max(last, position(first + i));
     }
-    if thread < QUERIES {
-        peaks[thread] = HIDDEN;
-        sums[thread] = 0.0;
+    if thread < QUERIES / 4u {
+        peaks[thread] = vec4<f32>(HIDDEN);
+        sums[thread] = vec4<f32>();
     }
     var acc: array<vec4<f32>, 4u * ITEMS>;
     let block = thread / 16u; // of four rows
@@ -98,20 +98,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         scores[block * KEYS + lane + 48u] = shown(s3, key + 48, limit);
         workgroupBarrier();
 
-        if thread < QUERIES {
-            let part = thread % 4u;
-            let start = thread / 4u * KEYS;
+        // A thread takes four rows: were each to write its component of a vector, one might undo what another has written.
+        if thread < QUERIES / 4u {
+            let start = thread * KEYS;
             var peak = peaks[thread];
             for (var k = 0u; k < KEYS; k++) {
-                peak = max(peak, scores[start + k][part]);
+                peak = max(peak, scores[start + k]);
             }
             let fade = exp(peaks[thread] - peak);
             var sum = sums[thread] * fade;
             for (var k = 0u; k < KEYS; k++) {
                 // A row that sees nothing of this tile must not count its hidden keys as ones.
-                let s = scores[start + k][part];
-                let e = select(exp(s - peak), 0.0, s == HIDDEN);
-                scores[start + k][part] = e;
+                let s = scores[start + k];
+                let e = select(exp(s - peak), vec4<f32>(), s == vec4<f32>(HIDDEN));
+                scores[start + k] = e;
                 sum += e;
             }
             peaks[thread] = peak;
@@ -125,10 +125,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let four_rows = item / VECTORS;
             let vector = item % VECTORS;
             if four_rows < 4u {
-                var o0 = acc[4u * i] * fades[4u * four_rows];
-                var o1 = acc[4u * i + 1u] * fades[4u * four_rows + 1u];
-                var o2 = acc[4u * i + 2u] * fades[4u * four_rows + 2u];
-                var o3 = acc[4u * i + 3u] * fades[4u * four_rows + 3u];
+                let fade = fades[four_rows];
+                var o0 = acc[4u * i] * fade.x;
+                var o1 = acc[4u * i + 1u] * fade.y;
+                var o2 = acc[4u * i + 2u] * fade.z;
+                var o3 = acc[4u * i + 3u] * fade.w;
                 let count = min(KEYS, u32(last) + 1u - base);
                 for (var k = 0u; k < count; k++) {
                     let p = scores[four_rows * KEYS + k];
@@ -152,7 +153,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var j = 0u; j < 4u; j++) {
             let r = 4u * four_rows + j;
             if four_rows < 4u && position(first + r) >= 0 {
-                y[((first + r) * HEADS + head) * VECTORS + item % VECTORS] = acc[4u * i + j] / sums[r];
+                y[((first + r) * HEADS + head) * VECTORS + item % VECTORS] = acc[4u * i + j] / sums[four_rows][j];
             }
         }
     }

@@ -111,8 +111,14 @@ fn about(report: &Report) -> String {
     let mebibytes = |bytes: u64| format!("{} MiB", bytes >> 20);
     let list = |names: &[&str]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let budget = device.memory_budget.map_or_else(|| "unknown".to_owned(), mebibytes);
+    let chip = match (&report.chip.name, report.chip.gpu_cores) {
+        (None, _) => "unknown".to_owned(),
+        (Some(name), None) => printable(name),
+        (Some(name), Some(cores)) => format!("{}, {cores} GPU cores", printable(name)),
+    };
     let rows = [
         ["build", &format!("ffai {} for {}", report.version, report.system)],
+        ["chip", &chip],
         ["adapter", &printable(&device.adapter)],
         ["kind", &format!("{}, {}", device.kind, device.backend)],
         ["driver", &printable(&device.driver)],

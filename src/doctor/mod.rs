@@ -10,7 +10,7 @@ pub use parity::{compare, run, twin};
 pub use stored::{Error, place, save, tuned};
 pub use tuning::Timing;
 
-use crate::gpu::{AdapterChoice, Ceiling, Facts, Gpu, GpuOptions, KernelChoice};
+use crate::gpu::{self, AdapterChoice, Ceiling, Chip, DeviceMemory, Facts, Gpu, GpuOptions, KernelChoice, Thermal};
 use crate::graph::{Cases, Choices, ExecuteError, Executor};
 use crate::kernels::CATALOGUE;
 use crate::weights::format::FORMATS;
@@ -60,6 +60,12 @@ pub struct Report {
     pub system: String,
     /// What the device says of itself.
     pub device: Facts,
+    /// The machine's chip.
+    pub chip: Chip,
+    /// The device's memory, where its driver tells.
+    pub memory: Option<DeviceMemory>,
+    /// How much the machine held back after the measures because it was hot, where the system tells.
+    pub thermal: Option<Thermal>,
     /// What the maker says of it, where known.
     pub known: Option<Known>,
     /// Every variant of every kernel against its twin.
@@ -113,12 +119,21 @@ pub fn examine(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Repo
         false => (Vec::new(), Choices::default()),
     };
     let known = known(&device.adapter).copied();
-    let findings = findings(&device, known.as_ref(), &parity, &ceilings);
+    let thermal = gpu::thermal();
+    let mut findings = findings(&device, known.as_ref(), &parity, &ceilings);
+    if thermal.is_some_and(|thermal| thermal >= Thermal::Serious) {
+        findings.push(
+            "The machine is hot and holds back: what was measured is less than it can do when it is cool.".to_owned(),
+        );
+    }
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         sound: parity.iter().all(|parity| parity.failure.is_none()),
         identity: gpu.identity(),
+        chip: gpu::chip(),
+        memory: gpu.device_memory(),
+        thermal,
         device,
         known,
         parity,

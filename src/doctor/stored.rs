@@ -54,7 +54,7 @@ impl Error {
 }
 
 #[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object of `version` and `devices`")]
 struct Stored {
     version: u32,
     devices: BTreeMap<String, Choices>,

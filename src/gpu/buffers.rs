@@ -22,7 +22,7 @@ struct Entry {
     buffer: wgpu::Buffer,
     label: String,
     /// Keeps weights where the device reaches them fast.
-    resident: Option<Resident>,
+    _resident: Option<Resident>,
 }
 
 const USAGE: wgpu::BufferUsages =
@@ -92,7 +92,7 @@ impl Buffers {
             Some((buffer, resident)) => (buffer, Some(resident)),
             None => (self.device.create_buffer(&descriptor), None),
         };
-        Ok(self.hold(Entry { buffer, label: label.to_owned(), resident }))
+        Ok(self.hold(Entry { buffer, label: label.to_owned(), _resident: resident }))
     }
 
     /// Bytes of a page where mapped files can be adopted.
@@ -108,7 +108,7 @@ impl Buffers {
         }
         let Some((buffer, resident)) = self.weights.adopt(&self.device, label, pages) else { return Ok(None) };
         self.take(label, pages.bytes())?;
-        Ok(Some(self.hold(Entry { buffer, label: label.to_owned(), resident: Some(resident) })))
+        Ok(Some(self.hold(Entry { buffer, label: label.to_owned(), _resident: Some(resident) })))
     }
 
     /// Has weights brought in and kept in, where the system can be told.
@@ -150,15 +150,14 @@ impl Buffers {
         encoder.copy_buffer_to_buffer(&old, 0, &buffer, 0, old.size());
         queue.submit([encoder.finish()]);
         self.allocated -= old.size();
-        self.entries[id.0 as usize] = Some(Entry { buffer, label, resident: None });
+        self.entries[id.0 as usize] = Some(Entry { buffer, label, _resident: None });
         self.generation += 1;
         Ok(())
     }
 
     pub(super) fn free(&mut self, id: BufferId) {
-        if let Some(Entry { buffer, resident, .. }) = self.entries[id.0 as usize].take() {
-            drop(resident);
-            self.allocated -= buffer.size();
+        if let Some(entry) = self.entries[id.0 as usize].take() {
+            self.allocated -= entry.buffer.size();
             self.generation += 1;
         }
     }

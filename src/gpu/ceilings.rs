@@ -1,6 +1,7 @@
 //! What the device can do at best: the measures that kernels stand beside.
 
 use super::Gpu;
+use super::source::{self, Language};
 use crate::graph::{Constants, Element, ExecuteError};
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -26,12 +27,20 @@ const WORKGROUP: u32 = 64;
 const RUNS: usize = 7;
 /// Dispatches of a run that measures the cost of one.
 const DISPATCHES: u32 = 500;
-/// Floating-point operations of a thread in one round of `multiply`.
+/// Floating-point operations of a thread in one round of `multiply`, and of `matrices`.
 const FLOPS: f64 = 128.0;
 
+/// The measure that only Metal has: WGSL knows no matrices of a subgroup.
+const MATRICES: &str = "matrices";
+
+fn matrices(constants: &Constants) -> String {
+    [include_str!("../../msl/lib/begin.metal"), &constants.metal(), include_str!("../../msl/lib/ceilings.metal")]
+        .concat()
+}
+
 impl Gpu {
-    /// Streaming reads and copies in GB/s, multiply-adds of f32 and, where there are any, f16 in GFLOP/s, and what an empty dispatch and
-    /// a readback of four bytes cost in µs. By the clock of the host, around a submission and its end. Takes about a second.
+    /// Streaming reads and copies in GB/s, multiply-adds and (on Metal) simdgroup matrices of f32 and, where there are any, f16 in
+    /// GFLOP/s, and what an empty dispatch and a readback of four bytes cost in µs. By the clock of the host, around a submission and its end. Takes about a second.
     ///
     /// # Errors
     /// What the device reports.
@@ -47,31 +56,30 @@ impl Gpu {
         let mut found = Vec::new();
         let gigabytes = f64::from(count) * 16.0 / 1e9;
         let gigaflops = f64::from(threads) * f64::from(rounds) * FLOPS / 1e9;
-        let mut numbers = vec![("f32 multiply-adds", Element::F32)];
-        if self.target.f16 {
-            numbers.push(("f16 multiply-adds", Element::F16));
-        }
         let f32 = Element::F32;
         let mut measures =
-            vec![("streaming read", "read", f32, gigabytes, "GB/s"), ("copy", "copy", f32, 2.0 * gigabytes, "GB/s")];
-        measures.extend(numbers.into_iter().map(|(what, number)| (what, "multiply", number, gigaflops, "GFLOP/s")));
-        for (what, entry, number, work, unit) in measures {
-            let constants = Constants::new()
+            vec![("streaming read", "stream", f32, gigabytes, "GB/s"), ("copy", "copy", f32, 2.0 * gigabytes, "GB/s")];
+        measures.push(("f32 multiply-adds", "multiply", f32, gigaflops, "GFLOP/s"));
+        if self.target.f16 {
+            measures.push(("f16 multiply-adds", "multiply", Element::F16, gigaflops, "GFLOP/s"));
+        }
+        if self.language == Language::Msl {
+            measures.push(("f32 matrices", MATRICES, f32, gigaflops, "GFLOP/s"));
+            measures.push(("f16 matrices", MATRICES, Element::F16, gigaflops, "GFLOP/s"));
+        }
+        let constants = |number| {
+            Constants::new()
                 .u32("WORKGROUP", WORKGROUP)
                 .u32("STRIDE", threads)
                 .u32("COUNT", count)
                 .u32("ROUNDS", rounds)
-                .element("Number", number);
-            let seconds = self.repeated(entry, &constants, [&x, &y], [threads / WORKGROUP, 1])?;
+                .element("Number", number)
+        };
+        for (what, entry, number, work, unit) in measures {
+            let seconds = self.repeated(entry, &constants(number), [&x, &y], [threads / WORKGROUP, 1])?;
             found.push(ceiling(what, unit, seconds.iter().map(|seconds| work / seconds).collect(), true));
         }
-        let constants = Constants::new()
-            .u32("WORKGROUP", WORKGROUP)
-            .u32("STRIDE", threads)
-            .u32("COUNT", count)
-            .u32("ROUNDS", rounds)
-            .element("Number", f32);
-        let seconds = self.repeated("nothing", &constants, [&x, &y], [1, DISPATCHES])?;
+        let seconds = self.repeated("nothing", &constants(f32), [&x, &y], [1, DISPATCHES])?;
         let each = seconds.iter().map(|seconds| seconds * 1e6 / f64::from(DISPATCHES)).collect();
         found.push(ceiling("empty dispatch", "µs", each, false));
         found.push(ceiling("readback of 4 bytes", "µs", self.readbacks(&x)?, false));
@@ -84,20 +92,27 @@ impl Gpu {
         self.device.create_buffer(&wgpu::BufferDescriptor { label, size: bytes, usage, mapped_at_creation: false })
     }
 
-    /// Seconds of each run of `times` dispatches of `workgroups`, after one that compiles and warms up.
-    fn repeated(
-        &mut self,
-        entry: &str,
-        constants: &Constants,
-        buffers: [&wgpu::Buffer; 2],
-        [workgroups, times]: [u32; 2],
-    ) -> Result<Vec<f64>, ExecuteError> {
+    fn measure(&self, entry: &'static str, constants: &Constants) -> Result<wgpu::ShaderModule, ExecuteError> {
+        if entry == MATRICES {
+            let text = matrices(constants);
+            return source::passthrough(&self.device, entry, &text, Language::Msl, WORKGROUP);
+        }
         let text = constants.wgsl() + include_str!("../../wgsl/lib/ceilings.wgsl");
         let descriptor =
             wgpu::ShaderModuleDescriptor { label: Some(entry), source: wgpu::ShaderSource::Wgsl(text.into()) };
         // SAFETY: every index is below COUNT, which is the length of both buffers, and every loop counts up to a constant.
-        let module =
-            unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) };
+        Ok(unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) })
+    }
+
+    /// Seconds of each run of `times` dispatches of `workgroups`, after one that compiles and warms up.
+    fn repeated(
+        &mut self,
+        entry: &'static str,
+        constants: &Constants,
+        buffers: [&wgpu::Buffer; 2],
+        [workgroups, times]: [u32; 2],
+    ) -> Result<Vec<f64>, ExecuteError> {
+        let module = self.measure(entry, constants)?;
         let entries = [true, false].map(|read_only| wgpu::BindGroupLayoutEntry {
             binding: u32::from(!read_only),
             visibility: wgpu::ShaderStages::COMPUTE,

@@ -457,7 +457,9 @@ impl Gpu {
     fn wait_for(&mut self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<(), ExecuteError> {
         self.trace.record(TraceEvent::Sync);
         let poll = wgpu::PollType::Wait { submission_index, timeout: None };
-        self.device.poll(poll).map_err(|error| ExecuteError::Device(error.to_string()))?;
-        self.check()
+        let polled = self.device.poll(poll);
+        // What the device reported before is the reason where waiting fails.
+        self.check()?;
+        polled.map(drop).map_err(|error| ExecuteError::Device(error.to_string()))
     }
 }

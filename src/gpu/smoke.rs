@@ -97,7 +97,8 @@ fn dispatch(
     Ok(bytemuck::pod_collect_to_vec(&view))
 }
 
-#[cfg(all(test, not(target_os = "macos")))]
+#[cfg(test)]
+#[cfg(not(target_os = "macos"))]
 mod tests {
     use super::super::adapter::open;
     use super::super::{GpuOptions, probe};

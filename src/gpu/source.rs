@@ -110,6 +110,11 @@ fn spirv(name: &str, text: &str) -> Result<Vec<u32>, ExecuteError> {
     let info = Validator::new(ValidationFlags::all(), Capabilities::all())
         .validate(&module)
         .map_err(|error| failed(error.emit_to_string(text)))?;
-    let options = spv::Options { lang_version: (1, 3), ..Default::default() };
+    let options = spv::Options {
+        lang_version: (1, 3),
+        // As for kernels that are trusted: none reads shared memory before it is written.
+        zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
+        ..Default::default()
+    };
     spv::write_vec(&module, &info, &options, None).map_err(|error| failed(error.to_string()))
 }

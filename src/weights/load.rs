@@ -15,6 +15,8 @@ use std::sync::Arc;
 const PIECE: usize = 8 << 20;
 /// Bytes written before the device is waited for, so that its staging memory can be used again.
 const IN_FLIGHT: u64 = 64 << 20;
+/// A matrix is read where the file is mapped if whole pages are larger by at most this part of it: 2 %.
+const ROUNDING: u64 = 50;
 /// Blocks that one core repacks at a time: a multiple of every unit of every format.
 const BLOCKS: usize = 2048;
 
@@ -290,9 +292,13 @@ impl<'a> Loader<'a> {
     fn adopt(&mut self, label: &str, planned: &Planned<'_>, per_row: usize) -> Result<Option<Slice>, Error> {
         let Some(page) = self.executor.map_page() else { return Ok(None) };
         let Some(pages) = pages(self.checkpoint, planned, per_row, page) else { return Ok(None) };
+        let bytes = planned.format.quants_len(planned.rows as usize * per_row) as u64;
+        // Whole pages around a small matrix would take more than a copy of it.
+        if pages.bytes() - bytes > bytes / ROUNDING {
+            return Ok(None);
+        }
         let Some(buffer) = self.executor.adopt(label, &pages)? else { return Ok(None) };
         self.resident += pages.bytes();
-        let bytes = planned.format.quants_len(planned.rows as usize * per_row) as u64;
         Ok(Some(Slice { buffer, offset: pages.offset(), bytes }))
     }
 

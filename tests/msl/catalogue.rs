@@ -3,7 +3,7 @@
 
 use crate::msl_emu::executor::{Emulator, apple};
 use crate::msl_emu::{Layer, Schedule, available, naga_msl};
-use crate::support;
+use ffai::doctor;
 use ffai::graph::{Case, Cases};
 use ffai::kernels::CATALOGUE;
 use ffai::weights::format::FORMATS;
@@ -45,8 +45,8 @@ fn disagreements(layer: Layer, choose: impl Fn(Vec<Case>, &str) -> Vec<Case>) ->
             .par_iter()
             .map(|case| {
                 let mut emulator = Emulator::new(naga_msl::source, layer, Schedule::Random(case.seed));
-                let got = ffai::doctor::run(&mut emulator, case).map_err(|error| format!("{}: {error}", case.label))?;
-                support::compare(kernel.name, case, &got, &support::twin(case), kernel.tolerance)
+                let got = doctor::run(&mut emulator, case).map_err(|error| format!("{}: {error}", case.label))?;
+                doctor::compare(kernel.name, case, &got, &doctor::twin(case).unwrap(), kernel.tolerance)
             })
             .collect();
         let largest = results.iter().flatten().fold(0.0, |a: f64, b| a.max(*b));
@@ -84,10 +84,7 @@ fn kernels_stay_in_their_buffers() {
 }
 
 /// Kernels that have a race, and which: a repaired one is to be taken off the list.
-const RACES: &[(&str, &str)] = &[
-    // Threads write different components of one vector, which a compiler may do by loading and storing all of it (WGSL says so).
-    ("attend_prefill", "race on byte 3080 of threadgroup variable `scores`"),
-];
+const RACES: &[(&str, &str)] = &[];
 
 #[test]
 fn kernels_have_no_races() {

@@ -5,8 +5,6 @@
 
 #[path = "../msl_emu/mod.rs"]
 mod msl_emu;
-#[path = "../support/parity.rs"]
-mod support;
 
 mod atomics;
 mod bench;
@@ -15,6 +13,7 @@ mod catalogue;
 mod layers;
 mod loads;
 mod matrices;
+mod measures;
 mod numbers;
 mod overrides;
 mod planted;

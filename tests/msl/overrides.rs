@@ -5,7 +5,7 @@
 
 use crate::msl_emu::executor::{Emulator, MslSource, apple};
 use crate::msl_emu::{self, Layer, Schedule};
-use crate::support;
+use ffai::doctor;
 use ffai::graph::{Case, Cases, Kernel, Metal, Op, Value};
 use ffai::kernels::CATALOGUE;
 use ffai::weights::format::FORMATS;
@@ -39,8 +39,8 @@ fn overridden() -> impl Iterator<Item = (&'static Kernel, &'static Metal)> {
 }
 
 fn judged(kernel: &Kernel, metal: &Metal, case: &Case, mut emulator: Emulator) -> Result<f64, String> {
-    let got = ffai::doctor::run(&mut emulator, case).map_err(|error| format!("{}: {error}", case.label))?;
-    support::compare(kernel.name, case, &got, &support::twin(case), metal.tolerance)
+    let got = doctor::run(&mut emulator, case).map_err(|error| format!("{}: {error}", case.label))?;
+    doctor::compare(kernel.name, case, &got, &doctor::twin(case).unwrap(), metal.tolerance)
 }
 
 /// Every case of every kernel in one layer and schedule.
@@ -128,7 +128,7 @@ fn columns_do_not_depend_on_their_neighbours() {
                 c.check(y, Element::F32);
             });
             let mut emulator = Emulator::new(translate, Layer::Plain, Schedule::Forward);
-            let got = ffai::doctor::run(&mut emulator, &cases.cases[0]).unwrap();
+            let got = doctor::run(&mut emulator, &cases.cases[0]).unwrap();
             bytemuck::pod_collect_to_vec(&got[0])
         };
         let together = product(0..8);
@@ -225,8 +225,8 @@ const PLANTED: &[(&str, &str, &str, &str, Layer)] = &[
     (
         "matmul_tiled",
         "no barrier after loading",
-        "        threadgroup_barrier(mem_flags::mem_threadgroup);\n        for (uint k",
-        "        for (uint k",
+        "        threadgroup_barrier(mem_flags::mem_threadgroup);\n        #pragma unroll\n        for (uint k",
+        "        #pragma unroll\n        for (uint k",
         Layer::Races,
     ),
     (

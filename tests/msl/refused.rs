@@ -28,7 +28,6 @@ const REASONS: &[(&str, &str)] = &[
     ("local_pointer", "no address space at the pointer or reference `p`"),
     ("matrix_from_constant", "no matching function for call to 'simdgroup_load'"),
     ("matrix_of_int", "simdgroup matrices hold float, half or bfloat"),
-    ("matrix_types", "both factors have one type"),
     ("memory_order", "undeclared identifier 'memory_order_seq_cst'"),
     ("minmix", "no matching function for call to 'min'"),
     ("mixed_pointers", "cannot initialize a variable of type"),

@@ -14,7 +14,9 @@ Made by `cargo run -p tools -- kernels-doc > docs/kernels.md` from the declarati
 
 Bindings are in the order of their slots: `weight` is only read and never an activation, `in` is read, `out` is written
 without being read, `in-out` is changed in place. Tolerances are the largest error against the CPU twin: NMSE is
-Σ(got − want)² / Σ want², and the worst element is relative to the root mean square of the result.
+Σ(got − want)² / Σ want², and the worst element is relative to the root mean square of the result. Metal: whether there is a
+hand-written source in `msl/`, with its own NMSE where that differs; it runs with the formats that have Metal pieces, and where
+it takes the op.
 
 ";
 
@@ -22,7 +24,10 @@ without being read, `in-out` is changed in place. Tolerances are the largest err
 pub(crate) fn page() -> String {
     let mut page = INTRODUCTION.to_owned();
     // Writing into a String cannot fail.
-    let _ = write!(page, "| kernel | what it does | bindings | NMSE | worst element |\n|---|---|---|--:|--:|\n");
+    let _ = write!(
+        page,
+        "| kernel | what it does | bindings | NMSE | worst element | Metal |\n|---|---|---|--:|--:|---|\n"
+    );
     for kernel in CATALOGUE {
         page.push_str(&kernel_row(kernel));
     }
@@ -31,7 +36,7 @@ pub(crate) fn page() -> String {
         "\n## Weight formats\n\n\
          A block is {} weights. On the device a matrix is a plane of quants and, for formats that have one, a plane of\n\
          scales; together they take as many bytes as the blocks of the file.\n\n\
-         | format | bytes in the file per blocks | on the device, per block: quants + scales | bits per weight |\n|---|--:|--:|--:|\n",
+         | format | bytes in the file per blocks | on the device, per block: quants + scales | bits per weight | Metal |\n|---|--:|--:|--:|---|\n",
         Format::BLOCK
     );
     for format in FORMATS.iter() {
@@ -52,7 +57,12 @@ fn kernel_row(kernel: &Kernel) -> String {
     let about = kernel.about.replace('|', "\\|");
     let number = |value: f64| if value == 0.0 { "0".to_owned() } else { format!("{value:e}") };
     let (nmse, worst) = (number(kernel.tolerance.nmse), number(kernel.tolerance.worst));
-    format!("| `{}` | {about} | {} | {nmse} | {worst} |\n", kernel.name, bindings.join(", "))
+    let metal = match &kernel.metal {
+        None => String::new(),
+        Some(metal) if metal.tolerance.nmse == kernel.tolerance.nmse => "yes".to_owned(),
+        Some(metal) => format!("yes, {}", number(metal.tolerance.nmse)),
+    };
+    format!("| `{}` | {about} | {} | {nmse} | {worst} | {metal} |\n", kernel.name, bindings.join(", "))
 }
 
 fn format_row(format: &Format) -> String {
@@ -60,7 +70,8 @@ fn format_row(format: &Format) -> String {
     let scales = format.scales.bytes as f64 / format.scales.blocks as f64;
     let bits = (format.quant_bytes as f64 + scales) * 8.0 / Format::BLOCK as f64;
     let (blocks, quants) = (format.unit.blocks, format.quant_bytes);
-    format!("| `{}` | {file} per {blocks} | {quants} + {scales} | {bits} |\n", format.name)
+    let metal = if format.metal.is_empty() { "" } else { "yes" };
+    format!("| `{}` | {file} per {blocks} | {quants} + {scales} | {bits} | {metal} |\n", format.name)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 // Reads everything once; the result depends on all of it.
 @compute @workgroup_size(WORKGROUP)
-fn read(@builtin(global_invocation_id) id: vec3<u32>) {
+fn stream(@builtin(global_invocation_id) id: vec3<u32>) {
     var a = vec4<u32>();
     var b = vec4<u32>();
     var c = vec4<u32>();

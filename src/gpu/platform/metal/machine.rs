@@ -17,8 +17,8 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-// SAFETY: as <IOKit/IOKitLib.h> of macOS declares them; `CFStringRef` and `CFTypeRef` are pointers to objects.
 #[link(name = "IOKit", kind = "framework")]
+// SAFETY: as <IOKit/IOKitLib.h> of macOS declares them; `CFStringRef` and `CFTypeRef` are pointers to objects.
 unsafe extern "C" {
     fn IOServiceMatching(name: *const c_char) -> *mut c_void;
     fn IOServiceGetMatchingService(main_port: u32, matching: *mut c_void) -> u32;
