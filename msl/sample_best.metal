@@ -40,7 +40,7 @@ kernel void sample_best(
         }
     } else {
         Selection chosen = {};
-        chosen.peak = as_type<float>(winner.x >> 31u == 1u ? winner.x & 0x7FFFFFFFu : ~winner.x);
+        chosen.peak = score_of(winner.x);
         chosen.best = winner.y;
         chosen.wanted = settings[row.z].top_k;
         chosen.ties = 0xFFFFFFFFu;

@@ -80,8 +80,12 @@ fn draw(output: u32, position: u32, s: Settings) -> u32 {
     return token;
 }
 
-@compute @workgroup_size(1)
-fn main(@builtin(workgroup_id) group: vec3<u32>) {
+// One thread walks; the others are there for overrides.
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    if thread > 0u {
+        return;
+    }
     let target_row = targets[group.x];
     let row = rows[target_row];
     let token = draw(group.x, row.y, settings[row.z]);

@@ -7,17 +7,17 @@
 
 var<workgroup> local_bins: array<atomic<u32>, 768>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let output = group.y;
-    for (var i = thread; i < 768u; i += 64u) {
+    for (var i = thread; i < 768u; i += WORKGROUP) {
         atomicStore(&local_bins[i], 0u);
     }
     workgroupBarrier();
     let peak = selections[output].peak;
     let prefix = selections[output].prefix;
     let threshold = selections[output].threshold;
-    for (var i = thread; i < CHUNK; i += 64u) {
+    for (var i = thread; i < CHUNK; i += WORKGROUP) {
         let id = group.x * CHUNK + i;
         if id >= VOCAB {
             break;
@@ -37,7 +37,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     workgroupBarrier();
-    for (var bin = thread; bin < 256u; bin += 64u) {
+    for (var bin = thread; bin < 256u; bin += WORKGROUP) {
         let count = atomicLoad(&local_bins[bin]);
         if count == 0u {
             continue;

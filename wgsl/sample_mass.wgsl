@@ -6,9 +6,9 @@
 @group(0) @binding(4) var<storage, read_write> selections: array<Selection>;  // [outputs]
 @group(0) @binding(5) var<storage, read_write> chunks: array<vec4<u32>>;      // [outputs, chunks]: mass low, high, ties, 0
 
-var<workgroup> sums: array<vec4<u32>, 64>;
+var<workgroup> sums: array<vec4<u32>, WORKGROUP>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let output = group.y;
     let peak = selections[output].peak;
@@ -17,7 +17,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var low = 0u;
     var high = 0u;
     var ties = 0u;
-    for (var i = thread; i < CHUNK; i += 64u) {
+    for (var i = thread; i < CHUNK; i += WORKGROUP) {
         let id = group.x * CHUNK + i;
         if id >= VOCAB {
             break;
@@ -38,7 +38,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     workgroupBarrier();
     if thread == 0u {
         var total = sums[0];
-        for (var i = 1u; i < 64u; i++) {
+        for (var i = 1u; i < WORKGROUP; i++) {
             total += sums[i];
         }
         chunks[output * groups.x + group.x] = vec4<u32>(join(total.x, total.y), total.z, 0u);

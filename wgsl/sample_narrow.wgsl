@@ -76,11 +76,11 @@ fn narrow(output: u32, s: Settings) {
     selections[output] = state;
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let output = group.x;
     let base = output * 768u;
-    for (var i = thread; i < 256u; i += 64u) {
+    for (var i = thread; i < 256u; i += WORKGROUP) {
         counts[i] = bins[base + i];
         masses[i] = vec2<u32>(bins[base + 256u + i], bins[base + 512u + i]);
         bins[base + i] = 0u;

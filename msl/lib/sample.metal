@@ -45,3 +45,33 @@ static inline uint2 best_of_all(uint2 own, threadgroup uint2* tops, uint simdgro
     threadgroup_barrier(mem_flags::mem_threadgroup);
     return best_of(lane < WORKGROUP / 32u ? tops[lane] : uint2(0u, 0xFFFFFFFFu));
 }
+
+// The score that has a key.
+static inline float score_of(uint key) {
+    return as_type<float>(key >> 31u == 1u ? key & 0x7FFFFFFFu : ~key);
+}
+
+// exp(score - peak) in fixed point with 30 fractional bits.
+static inline uint mass(float score, float peak) {
+    return uint(precise::exp(score - peak) * 1073741824.0f + 0.5f);
+}
+
+// a * fraction / 2^32, rounded down; a below 2^63.
+static inline ulong portion(ulong a, uint fraction) {
+    return (a >> 32u) * fraction + (((a & 0xFFFFFFFFul) * fraction) >> 32u);
+}
+
+// What a lane has, in another's hands.
+static inline ulong from_lane(ulong own, uint lane) {
+    return as_type<ulong>(simd_shuffle(as_type<uint2>(own), ushort(lane)));
+}
+
+// The sum over all lanes before this one.
+static inline ulong sum_before(ulong own, uint lane) {
+    ulong sum = own;
+    for (uint step = 1; step < 32u; step *= 2u) {
+        const uint2 other = simd_shuffle_up(as_type<uint2>(sum), ushort(step));
+        sum += lane >= step ? as_type<ulong>(other) : 0ul;
+    }
+    return sum - own;
+}

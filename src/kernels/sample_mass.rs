@@ -2,13 +2,17 @@
 
 use super::sampling::{self, CHUNK, SamplingState, Selection, Settings};
 use super::{input, output, sample_scan, weight};
-use crate::graph::{Cases, Cost, Dispatch, Element, Kernel, Recorder, Tensor, Tolerance, Twin};
+use crate::graph::{Cases, Cost, Dispatch, Element, Kernel, Metal, Recorder, Tensor, Tolerance, Twin};
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "sample_mass",
     about: "the mass of each chunk's kept tokens",
     wgsl: &[include_str!("../../wgsl/lib/sample.wgsl"), include_str!("../../wgsl/sample_mass.wgsl")],
-    metal: None,
+    metal: Some(Metal {
+        pieces: &[include_str!("../../msl/lib/sample.metal"), include_str!("../../msl/sample_mass.metal")],
+        takes: |_| true,
+        tolerance: Tolerance { nmse: 0.0, worst: 0.0 },
+    }),
     bindings: &[
         weight("settings"),
         weight("targets"),
@@ -29,7 +33,7 @@ pub(super) fn sample_mass(r: &mut Recorder, scores: Tensor, selections: Tensor, 
     r.push(Dispatch {
         kernel: &KERNEL,
         format: None,
-        constants: sampling::constants(scores.cols),
+        constants: sampling::constants(scores.cols).u32("WORKGROUP", sampling::WORKGROUP),
         operands: &[
             state.settings.into(),
             state.targets.into(),

@@ -2,13 +2,17 @@
 
 use super::sampling::{self, SamplingState, Selection, Settings};
 use super::{input, sample_scan, update, weight};
-use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Recorder, Tensor, Tolerance, Twin};
+use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Metal, Recorder, Tensor, Tolerance, Twin};
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "sample_narrow",
     about: "the next eight bits of the threshold, by count or by mass",
     wgsl: &[include_str!("../../wgsl/lib/sample.wgsl"), include_str!("../../wgsl/sample_narrow.wgsl")],
-    metal: None,
+    metal: Some(Metal {
+        pieces: &[include_str!("../../msl/lib/sample.metal"), include_str!("../../msl/sample_narrow.metal")],
+        takes: |_| true,
+        tolerance: Tolerance { nmse: 0.0, worst: 0.0 },
+    }),
     bindings: &[weight("settings"), weight("targets"), input("rows"), update("bins"), update("selections")],
     cpu,
     cases,
@@ -31,6 +35,7 @@ pub(super) fn sample_narrow(r: &mut Recorder, bins: Tensor, selections: Tensor, 
         kernel: &KERNEL,
         format: None,
         constants: Constants::new()
+            .u32("WORKGROUP", sampling::LANES)
             .u32("PASS", narrow.pass)
             .bool("BY_MASS", narrow.by_mass)
             .bool("AFTER_TOP_K", narrow.after_top_k),
@@ -130,7 +135,8 @@ fn cases(cases: &mut Cases) {
                             peak: 1.0,
                             best: 3,
                             prefix: 5 + i,
-                            wanted: 30 + 20 * i,
+                            // More than there are, once.
+                            wanted: [1000, 50, 70][i as usize],
                             target: sampling::words(30_000_000_000 + 40_000_000_000 * u64::from(i)),
                             threshold: 1,
                             ties: u32::MAX,

@@ -7,6 +7,9 @@ use bytemuck::{Pod, Zeroable};
 /// Threads of a workgroup that looks for the best token.
 pub(super) const WORKGROUP: u32 = 64;
 
+/// Threads of a workgroup that walks in order: overrides have one simdgroup walk together.
+pub(super) const LANES: u32 = 32;
+
 /// Tokens that one workgroup looks at.
 pub const CHUNK: u32 = 1024;
 
