@@ -4,7 +4,7 @@
 
 use ffai::doctor::{self, Options, Report};
 use ffai::graph::Choices;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -164,7 +164,13 @@ fn the_command_prints_a_report_and_keeps_what_it_measured() {
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["sound"], true);
     assert!(report["device"]["adapter"].is_string() && report["ceilings"].as_array().unwrap().len() >= 5);
-    assert!(report["timings"].as_array().unwrap().len() >= 12);
+    let timings = report["timings"].as_array().unwrap();
+    let ops: BTreeSet<&str> = timings.iter().map(|timing| timing["op"].as_str().unwrap()).collect();
+    assert_eq!(
+        ops,
+        BTreeSet::from(["attention, decoding", "attention, prompt", "matmul", "matvec", "norm", "sampling"])
+    );
+    assert!(timings.iter().all(|timing| timing["median_us"].as_f64().unwrap() > 0.0));
     let place = if cfg!(target_os = "macos") { "Library/Caches/ffai" } else { "ffai" };
     let kept = doctor::tuned(&cache.join(place).join("tuning.json")).unwrap();
     assert_eq!(kept.len(), 1);

@@ -162,12 +162,12 @@ const TIMING_SIDES: [Side; 8] =
     [Side::Left, Side::Left, Side::Right, Side::Left, Side::Right, Side::Right, Side::Right, Side::Left];
 
 fn timings(timings: &[Timing]) -> Vec<[String; 8]> {
-    let head = ["op", "format", "rows × cols × tokens", "variant", "µs", "spread", "of the ceiling", ""];
+    let head = ["op", "format", "rows × cols × tokens, or what", "variant", "µs", "spread", "of the ceiling", ""];
     let row = |timing: &Timing| {
         [
             timing.op.to_owned(),
-            timing.format.to_owned(),
-            format!("{} × {} × {}", timing.rows, timing.cols, timing.tokens),
+            timing.format.unwrap_or_default().to_owned(),
+            timing.shape.clone(),
             timing.variant.clone(),
             format!("{:.1}", timing.median_us),
             format!("{:.1}–{:.1}", timing.best_us, timing.worst_us),

@@ -13,6 +13,15 @@ const POISON: u32 = 0xFFC0_DEAD;
 /// # Errors
 /// What the device reports.
 pub fn run(executor: &mut dyn Executor, case: &Case) -> Result<Vec<Vec<u8>>, ExecuteError> {
+    with_buffers(executor, case, |executor, case| submit(executor, case))
+}
+
+/// Has `what` done while the executor holds the buffers of a case, which it must hold alone.
+pub(super) fn with_buffers<E: Executor + ?Sized, T>(
+    executor: &mut E,
+    case: &Case,
+    what: impl FnOnce(&mut E, &Case) -> Result<T, ExecuteError>,
+) -> Result<T, ExecuteError> {
     let mut buffers = Vec::new();
     for (index, bytes) in case.buffers.iter().enumerate() {
         let id = executor.allocate("case", BufferRole::Weights, bytes.len() as u64)?;
@@ -20,7 +29,7 @@ pub fn run(executor: &mut dyn Executor, case: &Case) -> Result<Vec<Vec<u8>>, Exe
         executor.write(id, 0, bytes);
         buffers.push(id);
     }
-    let result = submit(executor, case);
+    let result = what(executor, case);
     for id in buffers {
         executor.free(id);
     }

@@ -1,5 +1,6 @@
 //! Times the variants of a kernel against each other on this device, and keeps what wins.
 
+use super::parity::with_buffers;
 use super::stored::Error;
 use crate::gpu::{Ceiling, Gpu};
 use crate::graph::{
@@ -8,6 +9,7 @@ use crate::graph::{
 };
 use crate::kernels::matmul::matmul;
 use crate::kernels::matvec::{Around, matvec};
+use crate::kernels::{AtSize, CATALOGUE, at_size};
 use crate::weights::format::FORMATS;
 use serde::Serialize;
 use std::sync::Arc;
@@ -16,40 +18,66 @@ use std::time::Instant;
 /// One variant of one kernel at one shape.
 #[derive(Clone, Debug, Serialize)]
 pub struct Timing {
-    /// The op: `matvec` or `matmul`.
+    /// The op: `matvec`, `matmul`, or what kernels without weights do.
     pub op: &'static str,
-    /// Weight format.
-    pub format: &'static str,
-    /// Rows of the weights.
-    pub rows: u32,
-    /// Columns of the weights.
-    pub cols: u32,
-    /// Columns of activations: 1 when decoding.
-    pub tokens: u32,
+    /// Weight format, where there is one.
+    pub format: Option<&'static str>,
+    /// Rows of the weights × their columns × columns of activations (1 when decoding); of other ops, what they work on.
+    pub shape: String,
     /// Where tiles lie and what the kernel is compiled from: `shared, wgsl`.
     pub variant: String,
-    /// Microseconds per dispatch, the median of all runs.
+    /// Microseconds per op, the median of all runs.
     pub median_us: f64,
     /// The fastest run.
     pub best_us: f64,
     /// The slowest run.
     pub worst_us: f64,
-    /// Runs, each of several dispatches.
+    /// Runs, each of the op several times.
     pub runs: usize,
-    /// Weights read per second in GB/s, at the median.
-    pub gigabytes_per_second: f64,
-    /// Floating-point operations per second in GFLOP/s, at the median.
-    pub gigaflops: f64,
-    /// Share of the measured ceiling: of streaming reads when decoding, of f32 multiply-adds otherwise.
+    /// Weights read per second in GB/s, at the median; of products.
+    pub gigabytes_per_second: Option<f64>,
+    /// Floating-point operations per second in GFLOP/s, at the median; of products.
+    pub gigaflops: Option<f64>,
+    /// Share of the measured ceiling, of products: of streaming reads when decoding, of f32 multiply-adds otherwise.
     pub share_of_ceiling: Option<f64>,
     /// Whether it beats every other variant at this shape by more than the spread of the runs.
     pub wins: bool,
+}
+
+impl Timing {
+    /// Of a run's seconds, fastest first.
+    fn new(op: &'static str, format: Option<&'static str>, shape: String, variant: String, seconds: &[f64]) -> Self {
+        Self {
+            op,
+            format,
+            shape,
+            variant,
+            median_us: seconds[seconds.len() / 2] * 1e6,
+            best_us: seconds[0] * 1e6,
+            worst_us: seconds[seconds.len() - 1] * 1e6,
+            runs: seconds.len(),
+            gigabytes_per_second: None,
+            gigaflops: None,
+            share_of_ceiling: None,
+            wins: false,
+        }
+    }
 }
 
 /// A way to run an op, as choices that lead to it.
 struct Candidate {
     label: String,
     choices: Vec<(&'static str, &'static str)>,
+}
+
+impl Candidate {
+    fn choices(&self, format: Option<&str>) -> Choices {
+        let mut choices = Choices::default();
+        for (kernel, variant) in &self.choices {
+            choices.set(kernel, format, variant);
+        }
+        choices
+    }
 }
 
 /// A product of a model's size: rows, columns, tokens.
@@ -59,7 +87,7 @@ const RUNS: usize = 5;
 /// The formats that most checkpoints are stored in.
 const USUAL: [&str; 6] = ["q4_0", "q8_0", "q4_k", "q6_k", "mlx4_g64_f16", "f16"];
 
-/// Times every variant of the matrix products at a model's shapes, and says which wins per kernel and format.
+/// Times every variant of every kernel that has several at a model's shapes, and says which wins per kernel and format.
 ///
 /// # Errors
 /// What the device reports.
@@ -84,34 +112,60 @@ pub(super) fn compare(
             for &shape in shapes {
                 let mut at_shape = Vec::new();
                 for candidate in &candidates {
-                    let mut choices = Choices::default();
-                    for (kernel, variant) in &candidate.choices {
-                        choices.set(kernel, Some(name), variant);
-                    }
-                    gpu.set_choices(choices);
+                    gpu.set_choices(candidate.choices(Some(name)));
                     let mut timing = time(gpu, op, format, shape)?;
                     timing.variant.clone_from(&candidate.label);
-                    timing.share_of_ceiling = share(&timing, ceilings);
+                    timing.share_of_ceiling = share(&timing, shape, ceilings);
                     at_shape.push(timing);
                 }
                 mark(&mut at_shape);
                 found.push(at_shape);
             }
             gpu.set_choices(Choices::default());
-            // What wins somewhere and loses nowhere is worth choosing.
-            let best = (0..candidates.len()).find(|&index| {
-                found.iter().any(|timings| timings[index].wins)
-                    && found.iter().all(|timings| timings[index].wins || timings.iter().all(|timing| !timing.wins))
-            });
-            if let Some(index) = best {
-                for (kernel, variant) in &candidates[index].choices {
-                    winners.set(kernel, Some(name), variant);
-                }
-            }
+            choose(&candidates, &found, Some(name), &mut winners);
             timings.extend(found.into_iter().flatten());
         }
     }
+    for AtSize { op, kernels, case } in at_size(gpu.target()) {
+        progress(op);
+        let candidates = sources(gpu, kernels);
+        let mut found = Vec::new();
+        for candidate in &candidates {
+            gpu.set_choices(candidate.choices(None));
+            let seconds =
+                with_buffers(gpu, &case, |gpu, case| runs(gpu, case.plan.clone(), &case.inputs, case.checks[0].0));
+            found.push(Timing::new(op, None, case.label.clone(), candidate.label.clone(), &seconds?));
+        }
+        gpu.set_choices(Choices::default());
+        mark(&mut found);
+        let found = vec![found];
+        choose(&candidates, &found, None, &mut winners);
+        timings.extend(found.into_iter().flatten());
+    }
     Ok((timings, winners))
+}
+
+/// Adds the choices of a candidate that wins somewhere and loses nowhere. `found` has its timings, shape by shape.
+fn choose(candidates: &[Candidate], found: &[Vec<Timing>], format: Option<&str>, winners: &mut Choices) {
+    let best = (0..candidates.len()).find(|&index| {
+        found.iter().any(|timings| timings[index].wins)
+            && found.iter().all(|timings| timings[index].wins || timings.iter().all(|timing| !timing.wins))
+    });
+    for (kernel, variant) in best.iter().flat_map(|&index| &candidates[index].choices) {
+        winners.set(kernel, format, variant);
+    }
+}
+
+/// Kernels without weights: from WGSL and, where they have overrides that run here, from those.
+fn sources(gpu: &Gpu, kernels: &[&'static str]) -> Vec<Candidate> {
+    let of = |source: &'static str| Candidate {
+        label: source.to_owned(),
+        choices: kernels.iter().map(|&kernel| (kernel, source)).collect(),
+    };
+    match gpu.device().kernels {
+        "msl" => vec![of("wgsl"), of("msl")],
+        native => vec![of(native)],
+    }
 }
 
 fn candidates(gpu: &Gpu, op: &str, format: &Format) -> Vec<Candidate> {
@@ -151,12 +205,12 @@ fn mark(timings: &mut [Timing]) {
     }
 }
 
-fn share(timing: &Timing, ceilings: &[Ceiling]) -> Option<f64> {
-    let (what, value) = match timing.tokens {
+fn share(timing: &Timing, [_, _, tokens]: Shape, ceilings: &[Ceiling]) -> Option<f64> {
+    let (what, value) = match tokens {
         1 => ("streaming read", timing.gigabytes_per_second),
         _ => ("f32 multiply-adds", timing.gigaflops),
     };
-    ceilings.iter().find(|ceiling| ceiling.what == what).map(|ceiling| value / ceiling.best)
+    ceilings.iter().find(|ceiling| ceiling.what == what).and_then(|ceiling| Some(value? / ceiling.best))
 }
 
 fn time(gpu: &mut Gpu, op: &'static str, format: &'static Format, shape: Shape) -> Result<Timing, ExecuteError> {
@@ -179,23 +233,18 @@ fn time(gpu: &mut Gpu, op: &'static str, format: &'static Format, shape: Shape) 
         let (plan, y) = plan(gpu, op, &matrix, tokens);
         let (weight_bytes, flops) =
             plan.ops.iter().fold((0, 0), |(bytes, flops), op| (bytes + op.cost.weight_bytes, flops + op.cost.flops));
-        let seconds = runs(gpu, plan, y)?;
-        let median = seconds[seconds.len() / 2];
+        let mut rng = Rng(11);
+        let x = plan.tensors.iter().map(|info| info.tensor).find(|tensor| tensor.id != y.id);
+        let inputs: Vec<(Tensor, Vec<u8>)> =
+            x.into_iter().map(|x| (x, (0..x.bytes() / 4).flat_map(|_| rng.normal().to_le_bytes()).collect())).collect();
+        let seconds = runs(gpu, plan, &inputs, Operand::Tensor(y))?;
+        let shape = format!("{rows} × {cols} × {tokens}");
+        let timing = Timing::new(op, Some(format.name), shape, String::new(), &seconds);
+        let median = timing.median_us / 1e6;
         Ok(Timing {
-            op,
-            format: format.name,
-            rows,
-            cols,
-            tokens,
-            variant: String::new(),
-            median_us: median * 1e6,
-            best_us: seconds[0] * 1e6,
-            worst_us: seconds[seconds.len() - 1] * 1e6,
-            runs: seconds.len(),
-            gigabytes_per_second: weight_bytes as f64 / median / 1e9,
-            gigaflops: flops as f64 / median / 1e9,
-            share_of_ceiling: None,
-            wins: false,
+            gigabytes_per_second: Some(weight_bytes as f64 / median / 1e9),
+            gigaflops: Some(flops as f64 / median / 1e9),
+            ..timing
         })
     })();
     free(gpu, buffers);
@@ -221,14 +270,17 @@ fn plan(gpu: &Gpu, op: &str, matrix: &Matrix, tokens: u32) -> (Arc<Plan>, Tensor
 }
 
 /// Seconds per dispatch of each run, fastest first. A run submits the plan so often that waiting for its end weighs little.
-fn runs(gpu: &mut Gpu, plan: Arc<Plan>, y: Tensor) -> Result<Vec<f64>, ExecuteError> {
-    let inputs: Vec<Tensor> = plan.tensors.iter().map(|info| info.tensor).filter(|tensor| tensor.id != y.id).collect();
+fn runs(
+    gpu: &mut Gpu,
+    plan: Arc<Plan>,
+    inputs: &[(Tensor, Vec<u8>)],
+    result: Operand,
+) -> Result<Vec<f64>, ExecuteError> {
     let prepared = gpu.prepare(plan)?;
-    for tensor in inputs {
-        let mut rng = Rng(11);
-        let values: Vec<f32> = (0..tensor.bytes() / 4).map(|_| rng.normal()).collect();
-        gpu.write_tensor(prepared, tensor, bytemuck::cast_slice(&values));
+    for (tensor, bytes) in inputs {
+        gpu.write_tensor(prepared, *tensor, bytes);
     }
+    let reads = [result];
     let mut run = |times: u32| -> Result<f64, ExecuteError> {
         let begun = Instant::now();
         for _ in 1..times {
@@ -236,7 +288,7 @@ fn runs(gpu: &mut Gpu, plan: Arc<Plan>, y: Tensor) -> Result<Vec<f64>, ExecuteEr
             let ticket = gpu.submit(prepared, &[])?;
             gpu.wait(ticket)?;
         }
-        let ticket = gpu.submit(prepared, &[Operand::Tensor(y)])?;
+        let ticket = gpu.submit(prepared, &reads)?;
         gpu.wait(ticket)?;
         Ok(begun.elapsed().as_secs_f64() / f64::from(times))
     };
@@ -255,7 +307,9 @@ pub(super) fn check(choices: &Choices) -> Result<(), Error> {
         let kernel = key.split(' ').next().unwrap_or_default();
         let known: &[&str] = match kernel {
             "matmul" => &["registers", "shared"],
-            "matmul_tiled" | "matvec" => &["wgsl", "msl", "spirv"],
+            name if CATALOGUE.iter().any(|kernel| kernel.name == name && kernel.metal.is_some()) => {
+                &["wgsl", "msl", "spirv"]
+            }
             _ => &[],
         };
         if !known.contains(&variant) {

@@ -137,7 +137,7 @@ fn cases(cases: &mut Cases) {
     }
 }
 
-fn record(
+pub(super) fn record(
     c: &mut crate::graph::CaseRecorder,
     heads: &Heads,
     scores: &Scores,

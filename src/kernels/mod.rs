@@ -13,8 +13,11 @@ catalogue! {
     rope_store, sample_best, sample_draw, sample_histogram, sample_mass, sample_narrow, sample_scan, softcap,
 }
 
+mod at_size;
 pub mod paged;
 pub mod sampling;
+
+pub use at_size::{AtSize, at_size};
 
 use crate::graph::{Access, Binding};
 
