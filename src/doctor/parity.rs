@@ -13,14 +13,14 @@ const POISON: u32 = 0xFFC0_DEAD;
 /// # Errors
 /// What the device reports.
 pub fn run(executor: &mut dyn Executor, case: &Case) -> Result<Vec<Vec<u8>>, ExecuteError> {
-    with_buffers(executor, case, |executor, case| submit(executor, case))
+    with_buffers(executor, case, submit)
 }
 
 /// Has `what` done while the executor holds the buffers of a case, which it must hold alone.
-pub(super) fn with_buffers<E: Executor + ?Sized, T>(
-    executor: &mut E,
+pub(super) fn with_buffers<T>(
+    executor: &mut dyn Executor,
     case: &Case,
-    what: impl FnOnce(&mut E, &Case) -> Result<T, ExecuteError>,
+    what: impl FnOnce(&mut dyn Executor, &Case) -> Result<T, ExecuteError>,
 ) -> Result<T, ExecuteError> {
     let mut buffers = Vec::new();
     for (index, bytes) in case.buffers.iter().enumerate() {

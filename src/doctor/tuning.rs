@@ -271,25 +271,25 @@ fn plan(gpu: &Gpu, op: &str, matrix: &Matrix, tokens: u32) -> (Arc<Plan>, Tensor
 
 /// Seconds per dispatch of each run, fastest first. A run submits the plan so often that waiting for its end weighs little.
 fn runs(
-    gpu: &mut Gpu,
+    executor: &mut dyn Executor,
     plan: Arc<Plan>,
     inputs: &[(Tensor, Vec<u8>)],
     result: Operand,
 ) -> Result<Vec<f64>, ExecuteError> {
-    let prepared = gpu.prepare(plan)?;
+    let prepared = executor.prepare(plan)?;
     for (tensor, bytes) in inputs {
-        gpu.write_tensor(prepared, *tensor, bytes);
+        executor.write_tensor(prepared, *tensor, bytes);
     }
     let reads = [result];
     let mut run = |times: u32| -> Result<f64, ExecuteError> {
         let begun = Instant::now();
         for _ in 1..times {
             // Nothing is read, so nothing is waited for: the last one waits for all.
-            let ticket = gpu.submit(prepared, &[])?;
-            gpu.wait(ticket)?;
+            let ticket = executor.submit(prepared, &[])?;
+            executor.wait(ticket)?;
         }
-        let ticket = gpu.submit(prepared, &reads)?;
-        gpu.wait(ticket)?;
+        let ticket = executor.submit(prepared, &reads)?;
+        executor.wait(ticket)?;
         Ok(begun.elapsed().as_secs_f64() / f64::from(times))
     };
     run(1)?;
@@ -297,7 +297,7 @@ fn runs(
     let times = (0.02 / once.max(1e-6)).clamp(2.0, 200.0) as u32;
     let mut seconds = (0..RUNS).map(|_| run(times)).collect::<Result<Vec<f64>, ExecuteError>>()?;
     seconds.sort_by(f64::total_cmp);
-    gpu.discard(prepared);
+    executor.discard(prepared);
     Ok(seconds)
 }
 
