@@ -318,3 +318,18 @@ pub(super) fn check(choices: &Choices) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::Cpu;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_plan_runs_the_kernels_that_are_chosen_by_its_time() {
+        for AtSize { op, kernels, case } in at_size(Cpu::new(None).target()) {
+            let run: BTreeSet<&str> = case.plan.ops.iter().map(|op| op.kernel.name).collect();
+            assert_eq!(run, kernels.iter().copied().collect(), "{op}");
+        }
+    }
+}
