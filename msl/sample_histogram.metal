@@ -42,8 +42,9 @@ kernel void sample_histogram(
         atomic_fetch_add_explicit(to, count, memory_order_relaxed);
         if (MASS) {
             // Halves of a chunk's masses fit a word; those of a vocabulary need 64 bits, and carry.
-            const ulong m = (ulong(atomic_load_explicit(&local_bins[512u + bin], memory_order_relaxed)) << 16u)
-                + atomic_load_explicit(&local_bins[256u + bin], memory_order_relaxed);
+            const ulong m = join(
+                atomic_load_explicit(&local_bins[256u + bin], memory_order_relaxed),
+                atomic_load_explicit(&local_bins[512u + bin], memory_order_relaxed));
             const uint low = uint(m);
             const uint before = atomic_fetch_add_explicit(to + 256, low, memory_order_relaxed);
             const uint carry = before + low < before ? 1u : 0u;

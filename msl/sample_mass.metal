@@ -44,7 +44,6 @@ kernel void sample_mass(
         for (uint i = 1; i < WORKGROUP / 32u; i++) {
             total += sums[i];
         }
-        const ulong all = (ulong(total.y) << 16u) + total.x;
-        chunks[output * groups.x + group.x] = uint4(as_type<uint2>(all), total.z, 0u);
+        chunks[output * groups.x + group.x] = uint4(as_type<uint2>(join(total.x, total.y)), total.z, 0u);
     }
 }

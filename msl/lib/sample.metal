@@ -61,6 +61,11 @@ static inline ulong portion(ulong a, uint fraction) {
     return (a >> 32u) * fraction + (((a & 0xFFFFFFFFul) * fraction) >> 32u);
 }
 
+// Sums of halves of masses, put together.
+static inline ulong join(uint low, uint high) {
+    return (ulong(high) << 16u) + low;
+}
+
 // What a lane has, in another's hands.
 static inline ulong from_lane(ulong own, uint lane) {
     return as_type<ulong>(simd_shuffle(as_type<uint2>(own), ushort(lane)));

@@ -120,12 +120,7 @@ pub fn examine(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Repo
     };
     let known = known(&device.adapter).copied();
     let thermal = gpu::thermal();
-    let mut findings = findings(&device, known.as_ref(), &parity, &ceilings);
-    if thermal.is_some_and(|thermal| thermal >= Thermal::Serious) {
-        findings.push(
-            "The machine is hot and holds back: what was measured is less than it can do when it is cool.".to_owned(),
-        );
-    }
+    let findings = findings(&device, known.as_ref(), &parity, &ceilings, thermal);
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
@@ -190,7 +185,13 @@ fn check(
     Ok(())
 }
 
-fn findings(device: &Facts, known: Option<&Known>, parity: &[Parity], ceilings: &[Ceiling]) -> Vec<String> {
+fn findings(
+    device: &Facts,
+    known: Option<&Known>,
+    parity: &[Parity],
+    ceilings: &[Ceiling],
+    thermal: Option<Thermal>,
+) -> Vec<String> {
     let wrong = parity.iter().filter_map(|parity| {
         let failure = parity.failure.as_ref()?;
         Some(format!("The kernel `{}` ({}) is wrong on this device: {failure}.", parity.kernel, parity.variant))
@@ -214,6 +215,11 @@ fn findings(device: &Facts, known: Option<&Known>, parity: &[Parity], ceilings: 
     if device.kind == "software" {
         found.push(
             "This is a software driver: it computes on the CPU, and its speed says nothing of any GPU.".to_owned(),
+        );
+    }
+    if thermal.is_some_and(|thermal| thermal >= Thermal::Serious) {
+        found.push(
+            "The machine is hot and holds back: what was measured is less than it can do when it is cool.".to_owned(),
         );
     }
     found

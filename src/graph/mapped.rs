@@ -52,6 +52,11 @@ impl MappedPages {
         self.offset
     }
 
+    /// Bytes of the weights.
+    pub fn weight_bytes(&self) -> u64 {
+        self.len
+    }
+
     /// From the first page's start to the last weight.
     pub fn data(&self) -> &[u8] {
         &self.map[self.start as usize..(self.start + self.offset + self.len) as usize]

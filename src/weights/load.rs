@@ -292,14 +292,9 @@ impl<'a> Loader<'a> {
     fn adopt(&mut self, label: &str, planned: &Planned<'_>, per_row: usize) -> Result<Option<Slice>, Error> {
         let Some(page) = self.executor.map_page() else { return Ok(None) };
         let Some(pages) = pages(self.checkpoint, planned, per_row, page) else { return Ok(None) };
-        let bytes = planned.format.quants_len(planned.rows as usize * per_row) as u64;
-        // Whole pages around a small matrix would take more than a copy of it.
-        if pages.bytes() - bytes > bytes / ROUNDING {
-            return Ok(None);
-        }
         let Some(buffer) = self.executor.adopt(label, &pages)? else { return Ok(None) };
         self.resident += pages.bytes();
-        Ok(Some(Slice { buffer, offset: pages.offset(), bytes }))
+        Ok(Some(Slice { buffer, offset: pages.offset(), bytes: pages.weight_bytes() }))
     }
 
     fn advance(&mut self, bytes: u64) {
@@ -310,8 +305,8 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// The pages that hold the plane of quants of all segments; `None` where the format changes it, or where it does not lie in one
-/// piece in one file.
+/// The pages that hold the plane of quants of all segments; `None` where the format changes it, where it does not lie in one
+/// piece in one file, or where whole pages are much larger.
 fn pages(checkpoint: &Checkpoint, planned: &Planned<'_>, per_row: usize, page: u64) -> Option<MappedPages> {
     let format = planned.format;
     if !format.keeps_quants() {
@@ -330,7 +325,8 @@ fn pages(checkpoint: &Checkpoint, planned: &Planned<'_>, per_row: usize, page: u
         });
     }
     let (map, at, len) = whole?;
-    MappedPages::new(map, at, len, page)
+    // Whole pages around a small matrix would take more than a copy of it.
+    MappedPages::new(map, at, len, page).filter(|pages| pages.bytes() - len <= len / ROUNDING)
 }
 
 fn unsupported(stored: &Stored<'_>, expected: String) -> Error {
