@@ -49,7 +49,8 @@
 //!   It is plain data and knows of no GPU.
 //! - [`gpu`] runs plans through wgpu, [`cpu`] through the twins. Both are executors, and nothing else tells them apart.
 //! - [`doctor`] runs every kernel's cases on the device in front of it, and measures what that device can do.
-//! - [`measure`] holds statistics and the distance of a result from its reference.
+//! - [`measure`] holds statistics, profiles, and the distance of a result from its reference.
+//! - [`observe`] tells whoever listens what happens while it happens: phases, spans, zones of the device.
 //!
 //! # Laws that the code keeps
 //!
@@ -75,6 +76,7 @@ pub mod kernels;
 pub mod layers;
 pub mod measure;
 pub mod model;
+pub mod observe;
 pub mod text;
 pub mod weights;
 

@@ -12,16 +12,17 @@ use std::path::{Path, PathBuf};
 /// What each module may use. `error` is the front door's error: it wraps those of `graph`, `weights` and `text`.
 const ARROWS: &[(&str, &[&str])] = &[
     ("graph", &[]),
-    ("measure", &[]),
+    ("observe", &[]),
+    ("measure", &["graph", "observe"]),
     ("kernels", &["graph"]),
     ("layers", &["kernels", "graph"]),
     ("cpu", &["graph"]),
-    ("gpu", &["graph"]),
+    ("gpu", &["graph", "observe"]),
     ("weights", &["graph", "error"]),
     ("text", &[]),
     ("cache", &["kernels", "graph", "error"]),
     ("model", &["layers", "cache", "weights", "kernels", "graph", "error"]),
-    ("generate", &["model", "layers", "cache", "weights", "text", "measure", "kernels", "graph", "error"]),
+    ("generate", &["model", "layers", "cache", "weights", "text", "measure", "observe", "kernels", "graph", "error"]),
     // Knows of models what they are made of, and of text how a vocabulary is written; it runs ops, and no model.
     ("convert", &["model", "weights", "text", "kernels", "graph", "error"]),
     // Judges the device itself, so it opens one.
@@ -30,7 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("error", &["graph", "weights", "text", "convert"]),
     (
         "cli",
-        &["inspect", "doctor", "generate", "convert", "model", "weights", "text", "measure", "gpu", "graph", "error"],
+        &["inspect", "doctor", "generate", "convert", "model", "weights", "text", "measure", "observe", "gpu", "graph", "error"],
     ),
 ];
 

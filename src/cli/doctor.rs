@@ -8,7 +8,8 @@ use super::output::Output;
 use super::table::{Side, table};
 use clap::Args;
 use ffai::doctor::{self, Options, Parity, Report, Timing};
-use ffai::gpu::{AdapterChoice, Ceiling};
+use ffai::gpu::AdapterChoice;
+use ffai::graph::Ceiling;
 use indicatif::ProgressBar;
 use std::time::Duration;
 

@@ -1,16 +1,18 @@
 //! Runs plans through the CPU twins: the reference for a whole model, and `--backend cpu`.
 
 use crate::graph::{
-    Bound, BufferId, BufferRole, Choices, DeviceReport, ExecuteError, Executor, MappedPages, MemoryReport, Operand,
-    Plan, PreparedId, Slice, Target, Tensor, TensorId, TensorInfo, Ticket, Trace, TraceEvent, Twin, allocation,
+    Bound, BufferId, BufferRole, Calibration, Choices, DeviceReport, DeviceSpan, ExecuteError, Executor, MappedPages,
+    MemoryPart, MemoryReport, MemoryUse, Method, Operand, Plan, PreparedId, Slice, Target, Tensor, TensorId, TensorInfo,
+    Ticket, Timing, Trace, TraceEvent, Twin, allocation,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Buffers in host memory and the plans over them.
 pub struct Cpu {
     target: Target,
-    buffers: Vec<Storage>,
+    buffers: Vec<Buffer>,
     prepared: Vec<Prepared>,
     /// Bytes that the tensors of the largest plan take while it runs.
     arena: u64,
@@ -20,6 +22,12 @@ pub struct Cpu {
     next: u64,
     trace: Trace,
     budget: Option<u64>,
+}
+
+struct Buffer {
+    storage: Storage,
+    label: String,
+    role: BufferRole,
 }
 
 /// Where a buffer's words are.
@@ -93,17 +101,18 @@ impl Cpu {
     }
 
     fn allocated(&self) -> u64 {
-        self.arena + self.buffers.iter().map(Storage::bytes).sum::<u64>()
+        self.arena + self.buffers.iter().map(|buffer| buffer.storage.bytes()).sum::<u64>()
     }
 
-    fn hold(&mut self, storage: Storage) -> BufferId {
-        match self.buffers.iter().position(|buffer| matches!(buffer, Storage::Freed)) {
+    fn hold(&mut self, label: &str, role: BufferRole, storage: Storage) -> BufferId {
+        let buffer = Buffer { storage, label: label.to_owned(), role };
+        match self.buffers.iter().position(|buffer| matches!(buffer.storage, Storage::Freed)) {
             Some(index) => {
-                self.buffers[index] = storage;
+                self.buffers[index] = buffer;
                 BufferId(index as u32)
             }
             None => {
-                self.buffers.push(storage);
+                self.buffers.push(buffer);
                 BufferId(self.buffers.len() as u32 - 1)
             }
         }
@@ -118,9 +127,12 @@ impl Cpu {
         }
     }
 
-    fn run(&mut self, index: usize) {
+    /// Runs a plan and gives the seconds since `start` at which each op began and ended.
+    fn run(&mut self, index: usize, start: Instant) -> Vec<DeviceSpan> {
         let plan = self.prepared[index].plan.clone();
+        let mut spans = Vec::with_capacity(plan.ops.len());
         for (at, op) in plan.ops.iter().enumerate() {
+            let begun = start.elapsed().as_secs_f64();
             self.make_tensors(index, at);
             // What is written is taken out of its table for the length of the op, so that the rest can be borrowed.
             let mut written: Vec<(usize, Vec<u32>)> = Vec::new();
@@ -147,7 +159,33 @@ impl Cpu {
                 *self.storage(index, &op.operands[slot]) = words;
             }
             self.drop_tensors(index, |info| info.last == at);
+            spans.push(DeviceSpan { begun, ended: start.elapsed().as_secs_f64() });
         }
+        spans
+    }
+
+    /// Runs a plan and keeps what it is to read.
+    fn execute(&mut self, plan: PreparedId, reads: &[Operand]) -> (Ticket, Timing) {
+        let index = plan.0 as usize;
+        // Plans share the arena: what the last one kept is gone now.
+        if let Some(last) = self.last.replace(index).filter(|&last| last != index) {
+            self.drop_tensors(last, |_| true);
+        }
+        let start = Instant::now();
+        let spans = self.run(index, start);
+        let mut bytes = Vec::new();
+        for operand in reads {
+            bytes.extend_from_slice(window(self.peek(index, operand), operand));
+        }
+        let dispatches = self.prepared[index].plan.ops.len() as u64;
+        self.trace.record(TraceEvent::Submit { dispatches, passes: 0 });
+        self.trace.record(TraceEvent::Readback { bytes: bytes.len() as u64 });
+        let ticket = self.next;
+        self.next += 1;
+        self.results.insert(ticket, bytes);
+        let clock = Calibration { host: start, device: 0.0, uncertainty: Duration::ZERO };
+        let spans = spans.into_iter().map(Some).collect();
+        (Ticket(ticket), Timing { method: Method::Host, spans, clock: Some(clock) })
     }
 
     /// Gives the tensors that begin to live with op number `at` their storage, unless they were written from outside.
@@ -170,14 +208,14 @@ impl Cpu {
     fn storage(&mut self, index: usize, operand: &Operand) -> &mut Vec<u32> {
         match operand {
             Operand::Tensor(tensor) => &mut self.prepared[index].tensors[tensor.id.0 as usize],
-            Operand::Slice(slice) => self.buffers[slice.buffer.0 as usize].own(),
+            Operand::Slice(slice) => self.buffers[slice.buffer.0 as usize].storage.own(),
         }
     }
 
     fn peek(&self, index: usize, operand: &Operand) -> &[u32] {
         match operand {
             Operand::Tensor(Tensor { id: TensorId(id), .. }) => &self.prepared[index].tensors[*id as usize],
-            Operand::Slice(slice) => self.buffers[slice.buffer.0 as usize].words(),
+            Operand::Slice(slice) => self.buffers[slice.buffer.0 as usize].storage.words(),
         }
     }
 }
@@ -214,10 +252,10 @@ impl Executor for Cpu {
         }
     }
 
-    fn allocate(&mut self, label: &str, _role: BufferRole, bytes: u64) -> Result<BufferId, ExecuteError> {
+    fn allocate(&mut self, label: &str, role: BufferRole, bytes: u64) -> Result<BufferId, ExecuteError> {
         let bytes = allocation(bytes);
         self.check(label, bytes)?;
-        Ok(self.hold(Storage::Own(vec![0; bytes as usize / 4])))
+        Ok(self.hold(label, role, Storage::Own(vec![0; bytes as usize / 4])))
     }
 
     fn map_page(&self) -> Option<u64> {
@@ -226,25 +264,25 @@ impl Executor for Cpu {
 
     fn adopt(&mut self, label: &str, pages: &MappedPages) -> Result<Option<BufferId>, ExecuteError> {
         self.check(label, pages.bytes())?;
-        Ok(Some(self.hold(Storage::Mapped(pages.clone()))))
+        Ok(Some(self.hold(label, BufferRole::Weights, Storage::Mapped(pages.clone()))))
     }
 
     fn grow(&mut self, buffer: BufferId, bytes: u64) -> Result<(), ExecuteError> {
         let bytes = allocation(bytes);
-        if self.buffers[buffer.0 as usize].bytes() >= bytes {
+        if self.buffers[buffer.0 as usize].storage.bytes() >= bytes {
             return Ok(());
         }
         self.check("a larger buffer", bytes)?;
-        self.buffers[buffer.0 as usize].own().resize(bytes as usize / 4, 0);
+        self.buffers[buffer.0 as usize].storage.own().resize(bytes as usize / 4, 0);
         Ok(())
     }
 
     fn free(&mut self, buffer: BufferId) {
-        self.buffers[buffer.0 as usize] = Storage::Freed;
+        self.buffers[buffer.0 as usize].storage = Storage::Freed;
     }
 
     fn write(&mut self, buffer: BufferId, offset: u64, bytes: &[u8]) {
-        let words = self.buffers[buffer.0 as usize].own();
+        let words = self.buffers[buffer.0 as usize].storage.own();
         bytemuck::cast_slice_mut(words)[offset as usize..][..bytes.len()].copy_from_slice(bytes);
     }
 
@@ -273,23 +311,11 @@ impl Executor for Cpu {
     }
 
     fn submit(&mut self, plan: PreparedId, reads: &[Operand]) -> Result<Ticket, ExecuteError> {
-        let index = plan.0 as usize;
-        // Plans share the arena: what the last one kept is gone now.
-        if let Some(last) = self.last.replace(index).filter(|&last| last != index) {
-            self.drop_tensors(last, |_| true);
-        }
-        self.run(index);
-        let mut bytes = Vec::new();
-        for operand in reads {
-            bytes.extend_from_slice(window(self.peek(index, operand), operand));
-        }
-        let dispatches = self.prepared[index].plan.ops.len() as u64;
-        self.trace.record(TraceEvent::Submit { dispatches, passes: 0 });
-        self.trace.record(TraceEvent::Readback { bytes: bytes.len() as u64 });
-        let ticket = self.next;
-        self.next += 1;
-        self.results.insert(ticket, bytes);
-        Ok(Ticket(ticket))
+        Ok(self.execute(plan, reads).0)
+    }
+
+    fn submit_timed(&mut self, plan: PreparedId, reads: &[Operand]) -> Result<(Ticket, Timing), ExecuteError> {
+        Ok(self.execute(plan, reads))
     }
 
     fn wait(&mut self, ticket: Ticket) -> Result<Vec<u8>, ExecuteError> {
@@ -298,7 +324,7 @@ impl Executor for Cpu {
 
     fn read(&mut self, slice: Slice) -> Result<Vec<u8>, ExecuteError> {
         let operand = Operand::Slice(slice);
-        Ok(window(self.buffers[slice.buffer.0 as usize].words(), &operand).to_vec())
+        Ok(window(self.buffers[slice.buffer.0 as usize].storage.words(), &operand).to_vec())
     }
 
     fn trace(&self) -> &Trace {
@@ -306,6 +332,17 @@ impl Executor for Cpu {
     }
 
     fn memory(&self) -> MemoryReport {
-        MemoryReport { allocated: self.allocated(), budget: self.budget }
+        MemoryReport { allocated: self.allocated(), device: None, budget: self.budget }
+    }
+
+    fn memory_parts(&self) -> Vec<MemoryPart> {
+        let arena = MemoryPart { use_of: MemoryUse::Arena, label: "arena".to_owned(), bytes: self.arena };
+        let buffers = self.buffers.iter().filter(|buffer| !matches!(buffer.storage, Storage::Freed));
+        let parts = buffers.map(|buffer| MemoryPart {
+            use_of: buffer.role.into(),
+            label: buffer.label.clone(),
+            bytes: buffer.storage.bytes(),
+        });
+        parts.chain([arena]).collect()
     }
 }

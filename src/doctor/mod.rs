@@ -10,8 +10,8 @@ pub use parity::{compare, run, twin};
 pub use stored::{Error, place, save, tuned};
 pub use tuning::Timing;
 
-use crate::gpu::{self, AdapterChoice, Ceiling, Chip, DeviceMemory, Facts, Gpu, GpuOptions, KernelChoice, Thermal};
-use crate::graph::{Cases, Choices, ExecuteError, Executor};
+use crate::gpu::{self, AdapterChoice, Chip, DeviceMemory, Facts, Gpu, GpuOptions, KernelChoice, Thermal};
+use crate::graph::{Cases, Ceiling, Choices, ExecuteError, Executor};
 use crate::kernels::CATALOGUE;
 use crate::weights::format::FORMATS;
 use serde::Serialize;
@@ -113,7 +113,7 @@ pub fn examine(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Repo
     }
     check(&mut gpu, options.thorough, &mut parity, progress)?;
     progress("ceilings");
-    let ceilings = gpu.ceilings()?;
+    let ceilings = Executor::ceilings(&mut gpu)?;
     let (timings, choices) = match options.tune {
         true => tuning::compare(&mut gpu, &ceilings, &mut |format| progress(&format!("variants with {format}")))?,
         false => (Vec::new(), Choices::default()),

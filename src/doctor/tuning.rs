@@ -2,9 +2,9 @@
 
 use super::parity::with_buffers;
 use super::stored::Error;
-use crate::gpu::{Ceiling, Gpu};
+use crate::gpu::Gpu;
 use crate::graph::{
-    BufferId, BufferRole, Choices, ExecuteError, Executor, Format, Matrix, MatrixBlock, Operand, Plan, Recorder, Rng,
+    BufferId, BufferRole, Ceiling, Choices, ExecuteError, Executor, Format, Matrix, MatrixBlock, Operand, Plan, Recorder, Rng,
     Slice, Tensor,
 };
 use crate::kernels::matmul::matmul;

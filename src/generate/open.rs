@@ -45,6 +45,8 @@ pub struct OpenOptions {
     pub kernels: KernelChoice,
     /// Which variants of kernels were found to be faster, by device; `crate::doctor::tuned` reads them.
     pub tuned: BTreeMap<String, Choices>,
+    /// Times ops as on a device that takes no timestamps.
+    pub without_timestamps: bool,
     /// Who is asked for smaller quantizations of a model that came from the hub and does not fit; `None` asks nobody.
     pub hub: Option<hub::Settings>,
 }
@@ -62,6 +64,7 @@ impl Default for OpenOptions {
             software: None,
             kernels: KernelChoice::Auto,
             tuned: BTreeMap::new(),
+            without_timestamps: false,
             hub: None,
         }
     }
@@ -129,6 +132,7 @@ pub fn executor(options: &OpenOptions) -> Result<Box<dyn Executor>, Error> {
             software: options.software,
             kernels: options.kernels,
             tuned: options.tuned.clone(),
+            without_timestamps: options.without_timestamps,
         })?),
     })
 }

@@ -2,7 +2,8 @@
 
 use super::platform::{Resident, WeightMemory};
 use crate::graph::{
-    BufferId, BufferRole, ExecuteError, MappedPages, MemoryReport, Operand, Plan, Slice, Target, allocation,
+    BufferId, BufferRole, ExecuteError, MappedPages, MemoryPart, MemoryReport, MemoryUse, Operand, Plan, Slice, Target,
+    allocation,
 };
 use std::num::NonZeroU64;
 
@@ -21,6 +22,7 @@ pub(super) struct Buffers {
 struct Entry {
     buffer: wgpu::Buffer,
     label: String,
+    role: BufferRole,
     /// Keeps weights where the device reaches them fast.
     _resident: Option<Resident>,
 }
@@ -92,7 +94,7 @@ impl Buffers {
             Some((buffer, resident)) => (buffer, Some(resident)),
             None => (self.device.create_buffer(&descriptor), None),
         };
-        Ok(self.hold(Entry { buffer, label: label.to_owned(), _resident: resident }))
+        Ok(self.hold(Entry { buffer, label: label.to_owned(), role, _resident: resident }))
     }
 
     /// Bytes of a page where mapped files can be adopted.
@@ -108,7 +110,8 @@ impl Buffers {
         }
         let Some((buffer, resident)) = self.weights.adopt(&self.device, label, pages) else { return Ok(None) };
         self.take(label, pages.bytes())?;
-        Ok(Some(self.hold(Entry { buffer, label: label.to_owned(), _resident: Some(resident) })))
+        let role = BufferRole::Weights;
+        Ok(Some(self.hold(Entry { buffer, label: label.to_owned(), role, _resident: Some(resident) })))
     }
 
     /// Has weights brought in and kept in, where the system can be told.
@@ -141,7 +144,8 @@ impl Buffers {
     }
 
     pub(super) fn grow(&mut self, queue: &wgpu::Queue, id: BufferId, bytes: u64) -> Result<(), ExecuteError> {
-        let (label, old) = (self.entry(id).label.clone(), self.entry(id).buffer.clone());
+        let entry = self.entry(id);
+        let (label, role, old) = (entry.label.clone(), entry.role, entry.buffer.clone());
         if old.size() >= bytes {
             return Ok(());
         }
@@ -150,7 +154,7 @@ impl Buffers {
         encoder.copy_buffer_to_buffer(&old, 0, &buffer, 0, old.size());
         queue.submit([encoder.finish()]);
         self.allocated -= old.size();
-        self.entries[id.0 as usize] = Some(Entry { buffer, label, _resident: None });
+        self.entries[id.0 as usize] = Some(Entry { buffer, label, role, _resident: None });
         self.generation += 1;
         Ok(())
     }
@@ -204,6 +208,21 @@ impl Buffers {
     }
 
     pub(super) fn memory(&self) -> MemoryReport {
-        MemoryReport { allocated: self.allocated, budget: self.budget }
+        MemoryReport { allocated: self.allocated, device: None, budget: self.budget }
+    }
+
+    /// What the memory is for.
+    pub(super) fn parts(&self) -> Vec<MemoryPart> {
+        let entries = self.entries.iter().flatten().map(|entry| MemoryPart {
+            use_of: entry.role.into(),
+            label: entry.label.clone(),
+            bytes: entry.buffer.size(),
+        });
+        let arena = self.arena.iter().map(|arena| MemoryPart {
+            use_of: MemoryUse::Arena,
+            label: "arena".to_owned(),
+            bytes: arena.size(),
+        });
+        entries.chain(arena).collect()
     }
 }

@@ -2,26 +2,8 @@
 
 use super::Gpu;
 use super::source::{self, Language};
-use crate::graph::{Constants, Element, ExecuteError};
-use serde::Serialize;
+use crate::graph::{Ceiling, Constants, Element, ExecuteError};
 use std::time::{Duration, Instant};
-
-/// One measure, repeated.
-#[derive(Clone, Debug, Serialize)]
-pub struct Ceiling {
-    /// What was done.
-    pub what: &'static str,
-    /// The best of all runs, in `unit`.
-    pub best: f64,
-    /// The median of all runs.
-    pub median: f64,
-    /// The worst of all runs.
-    pub worst: f64,
-    /// Runs.
-    pub runs: usize,
-    /// `GB/s`, `GFLOP/s` or `µs`.
-    pub unit: &'static str,
-}
 
 const WORKGROUP: u32 = 64;
 const RUNS: usize = 7;
@@ -45,7 +27,7 @@ impl Gpu {
     ///
     /// # Errors
     /// What the device reports.
-    pub fn ceilings(&mut self) -> Result<Vec<Ceiling>, ExecuteError> {
+    pub(super) fn measure_ceilings(&mut self) -> Result<Vec<Ceiling>, ExecuteError> {
         // Larger than caches; small enough for a software driver to be done in a moment.
         let bytes: u64 = if self.target.software { 64 << 20 } else { 512 << 20 };
         let bytes = bytes.min(self.target.max_binding_bytes).min(self.device.limits().max_buffer_size);

@@ -42,6 +42,11 @@ impl Marking {
         Self { numbers, ring: buffer(BYTES), expected: Marks([0; RING]), next: 0 }
     }
 
+    /// Bytes of both buffers.
+    pub(super) fn bytes(&self) -> u64 {
+        self.numbers.size() + self.ring.size()
+    }
+
     /// Ends a submission with its number.
     pub(super) fn mark(&mut self, encoder: &mut wgpu::CommandEncoder) {
         let (number, slot) = self.expect();

@@ -8,6 +8,16 @@ pub(super) fn budget(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Option<
     choose(info.device_type, platform::device_memory(device), platform::available)
 }
 
+/// Bytes that this device's buffers take by the account of the driver (Metal) or of wgpu's allocator; `None` where neither keeps one.
+pub(super) fn reported(device: &wgpu::Device) -> Option<u64> {
+    if let Some(memory) = platform::device_memory(device) {
+        return Some(memory.allocated);
+    }
+    // Counters, not the report of all allocations: this is asked for at every token.
+    let bytes = device.get_internal_counters().hal.buffer_memory.read();
+    u64::try_from(bytes).ok().filter(|&bytes| bytes > 0)
+}
+
 fn choose(
     kind: wgpu::DeviceType,
     memory: Option<DeviceMemory>,

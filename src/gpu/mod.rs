@@ -6,6 +6,7 @@ mod ceilings;
 mod facts;
 mod marks;
 mod memory;
+mod passes;
 mod pipelines;
 mod platform;
 mod probe;
@@ -15,25 +16,26 @@ mod source;
 mod timestamps;
 
 pub use adapter::{AdapterChoice, AdapterLine, adapters};
-pub use ceilings::Ceiling;
 pub use facts::Facts;
 pub use platform::{Activity, Chip, CommandBufferTime, DeviceMemory, Interval, Thermal, chip, thermal};
 pub use source::{Language, metal, wgsl};
-pub use timestamps::{Calibration, DeviceSpan};
 
 use crate::graph::{
-    BufferId, BufferRole, Choices, DeviceReport, ExecuteError, Executor, MappedPages, MemoryReport, Operand, Plan,
-    PreparedId, Slice, Target, Tensor, Ticket, Trace, TraceEvent,
+    BufferId, BufferRole, Calibration, Ceiling, Choices, DeviceReport, ExecuteError, Executor, MappedPages, MemoryPart,
+    MemoryReport, MemoryUse, Operand, PassSpan, Plan, PreparedId, Slice, Target, Tensor, Ticket, Timing, Trace,
+    TraceEvent,
 };
 use adapter::Opened;
 use buffers::Buffers;
 use marks::Marking;
+use passes::Passes;
 use pipelines::{Pipeline, Pipelines};
 use platform::CommandBufferLog;
 use readback::Readback;
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU64;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What kernels are compiled from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub struct GpuOptions {
     pub kernels: KernelChoice,
     /// Which variants were found to be faster, by device as [`Gpu::identity`] spells it.
     pub tuned: BTreeMap<String, Choices>,
+    /// Times ops as on a device that takes no timestamps, whatever this one does.
+    pub without_timestamps: bool,
 }
 
 /// Changes shader sources before they are compiled: `(kernel name, source) -> source`. Tests plant faults with it.
@@ -82,13 +86,37 @@ pub struct Gpu {
     next_plan: u32,
     readback: Readback,
     marking: Marking,
+    passes: Passes,
+    clock: Option<Calibration>,
+    timestamps: bool,
     /// Command buffers, where they are watched.
     log: CommandBufferLog,
     watched: bool,
     trace: Trace,
-    failure: Arc<Mutex<Option<String>>>,
+    failure: Arc<Failure>,
     language: Language,
     warning: Option<String>,
+}
+
+/// What the device reported by itself. Looked at after every call, so whether there is anything shows without a lock.
+#[derive(Default)]
+struct Failure {
+    noted: AtomicBool,
+    message: Mutex<Option<String>>,
+}
+
+impl Failure {
+    fn note(&self, message: String) {
+        self.message.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
+        self.noted.store(true, Ordering::Release);
+    }
+
+    fn take(&self) -> Option<String> {
+        if !self.noted.swap(false, Ordering::AcqRel) {
+            return None;
+        }
+        self.message.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 struct Prepared {
@@ -107,12 +135,12 @@ impl Gpu {
     /// Opens an adapter and measures what recordings need to know about it.
     pub fn open(options: &GpuOptions) -> Result<Self, ExecuteError> {
         let opened = adapter::open(options)?;
-        let failure = Arc::new(Mutex::new(None));
+        let failure = Arc::new(Failure::default());
         let (uncaptured, lost) = (failure.clone(), failure.clone());
-        opened.device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| note(&uncaptured, error.to_string())));
+        opened.device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| uncaptured.note(error.to_string())));
         opened.device.set_device_lost_callback(move |reason, message| {
             if reason != wgpu::DeviceLostReason::Destroyed {
-                note(&lost, format!("lost: {message}"));
+                lost.note(format!("lost: {message}"));
             }
         });
         let mut target = opened.target.clone();
@@ -130,6 +158,10 @@ impl Gpu {
             next_plan: 0,
             readback: Readback::default(),
             marking: Marking::new(&opened.device, &opened.queue),
+            passes: Passes::default(),
+            clock: None,
+            timestamps: !options.without_timestamps
+                && opened.device.features().contains(wgpu::Features::TIMESTAMP_QUERY),
             log: CommandBufferLog::default(),
             watched: false,
             trace: Trace::default(),
@@ -161,8 +193,7 @@ impl Gpu {
 
     /// Fails with what the device reported since it was last asked.
     fn check(&self) -> Result<(), ExecuteError> {
-        let mut failure = self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match failure.take() {
+        match self.failure.take() {
             Some(message) => Err(ExecuteError::Device(message)),
             None if !self.watched => Ok(()),
             None => match self.log.failure() {
@@ -313,10 +344,6 @@ fn kernels(options: &GpuOptions, opened: &Opened, subgroup: u32) -> Result<(Lang
     }
 }
 
-fn note(slot: &Mutex<Option<String>>, message: String) {
-    slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(message);
-}
-
 impl Executor for Gpu {
     fn target(&self) -> &Target {
         &self.target
@@ -389,36 +416,39 @@ impl Executor for Gpu {
 
     fn submit(&mut self, plan: PreparedId, reads: &[Operand]) -> Result<Ticket, ExecuteError> {
         self.refresh(plan)?;
-        let prepared = &self.prepared[&plan];
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let times = self.passes.times(&self.device);
         {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            for dispatch in &prepared.dispatches {
-                let [x, y, z] = dispatch.workgroups;
-                pass.set_pipeline(&dispatch.pipeline);
-                pass.set_bind_group(0, &dispatch.bindings, &[]);
-                pass.dispatch_workgroups(x, y, z);
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: None,
+                timestamp_writes: times.as_ref().map(|set| timestamps::writes(set, 0)),
+            });
+            for dispatch in &self.prepared[&plan].dispatches {
+                dispatch.record(&mut pass);
             }
         }
-        self.marking.mark(&mut encoder);
-        let total: u64 = reads.iter().map(Operand::bytes).sum();
-        let staging = (total > 0).then(|| self.readback.take(&self.device, total + marks::BYTES));
-        let mut expected = None;
-        if let Some(staging) = &staging {
-            let mut at = 0;
-            for operand in reads {
-                let (buffer, offset) = self.buffers.place(&prepared.plan, operand);
-                encoder.copy_buffer_to_buffer(buffer, offset, staging, at, operand.bytes());
-                at += operand.bytes();
-            }
-            expected = Some(self.marking.read(&mut encoder, staging, at));
+        let ticket = self.hand_over(encoder, plan, reads, self.prepared[&plan].dispatches.len() as u64, 1);
+        if let Some(set) = times {
+            self.passes.submitted(ticket, set, self.prepared[&plan].dispatches.len() as u64);
         }
-        let dispatches = prepared.dispatches.len() as u64;
-        let submission = self.queue.submit([encoder.finish()]);
-        self.trace.record(TraceEvent::Submit { dispatches, passes: 1 });
-        let ticket = self.readback.launch(submission, staging, total, expected);
         self.check()?;
         Ok(ticket)
+    }
+
+    fn submit_timed(&mut self, plan: PreparedId, reads: &[Operand]) -> Result<(Ticket, Timing), ExecuteError> {
+        self.run_timed(plan, reads)
+    }
+
+    fn time_passes(&mut self, on: bool) {
+        self.passes.switch(on && self.timestamps);
+    }
+
+    fn pass_spans(&mut self) -> Vec<PassSpan> {
+        self.arrived_pass_spans()
+    }
+
+    fn ceilings(&mut self) -> Result<Vec<Ceiling>, ExecuteError> {
+        self.measure_ceilings()
     }
 
     fn wait(&mut self, ticket: Ticket) -> Result<Vec<u8>, ExecuteError> {
@@ -430,6 +460,7 @@ impl Executor for Gpu {
         }
         let bytes = self.readback.collect(ticket)?;
         self.trace.record(TraceEvent::Readback { bytes: bytes.len() as u64 });
+        self.resolve_pass(ticket);
         self.check()?;
         Ok(bytes)
     }
@@ -449,13 +480,51 @@ impl Executor for Gpu {
     }
 
     fn memory(&self) -> MemoryReport {
-        self.buffers.memory()
+        MemoryReport { device: memory::reported(&self.device), ..self.buffers.memory() }
+    }
+
+    fn memory_parts(&self) -> Vec<MemoryPart> {
+        let staging = |label: &str, bytes| MemoryPart { use_of: MemoryUse::Staging, label: label.to_owned(), bytes };
+        let mut parts = self.buffers.parts();
+        parts.push(staging("readback", self.readback.bytes()));
+        parts.push(staging("marks", self.marking.bytes()));
+        parts
     }
 }
 
 impl Gpu {
+    /// Ends a submission that runs a plan: its mark, what is read behind it, and who is told when it is done.
+    fn hand_over(
+        &mut self,
+        mut encoder: wgpu::CommandEncoder,
+        plan: PreparedId,
+        reads: &[Operand],
+        dispatches: u64,
+        passes: u64,
+    ) -> Ticket {
+        self.marking.mark(&mut encoder);
+        let prepared = &self.prepared[&plan];
+        let total: u64 = reads.iter().map(Operand::bytes).sum();
+        let staging = (total > 0).then(|| self.readback.take(&self.device, total + marks::BYTES));
+        let mut expected = None;
+        if let Some(staging) = &staging {
+            let mut at = 0;
+            for operand in reads {
+                let (buffer, offset) = self.buffers.place(&prepared.plan, operand);
+                encoder.copy_buffer_to_buffer(buffer, offset, staging, at, operand.bytes());
+                at += operand.bytes();
+            }
+            expected = Some(self.marking.read(&mut encoder, staging, at));
+        }
+        let submission = self.queue.submit([encoder.finish()]);
+        self.trace.record(TraceEvent::Submit { dispatches, passes });
+        tracing::trace!(target: "ffai::dispatch", dispatches, passes, reads = total, "submit");
+        self.readback.launch(submission, staging, total, expected)
+    }
+
     fn wait_for(&mut self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<(), ExecuteError> {
         self.trace.record(TraceEvent::Sync);
+        tracing::debug!(target: "ffai::dispatch", "wait for the device");
         let poll = wgpu::PollType::Wait { submission_index, timeout: None };
         let polled = self.device.poll(poll);
         // What the device reported before is the reason where waiting fails.

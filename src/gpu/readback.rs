@@ -35,6 +35,12 @@ impl Readback {
         })
     }
 
+    /// Bytes of all staging buffers.
+    pub(super) fn bytes(&self) -> u64 {
+        let flying = self.flights.values().filter_map(|flight| flight.staging.as_ref());
+        self.free.iter().chain(flying).map(wgpu::Buffer::size).sum()
+    }
+
     /// Tells when a submission is done and `staging` holds `bytes`, and the ring of marks behind them where `marks` are expected.
     pub(super) fn launch(
         &mut self,

@@ -5,46 +5,16 @@
 
 use super::platform::{self, ClockSample, CommandBufferTime};
 use super::{Dispatch, Gpu};
-use crate::graph::{ExecuteError, PreparedId, TraceEvent};
+use crate::graph::{
+    Calibration, DeviceSpan, ExecuteError, Executor as _, Method, Operand, PreparedId, Ticket, Timing, TraceEvent,
+};
 use std::time::{Duration, Instant};
+
+/// A clock that was compared longer ago is compared anew: clocks drift apart.
+pub(super) const FRESH: Duration = Duration::from_secs(10);
 
 /// wgpu's limit for the queries of a set; two per op.
 const QUERIES: usize = wgpu::QUERY_SET_MAX_QUERIES as usize;
-
-/// A stretch of the device's clock, in seconds from its own beginning.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DeviceSpan {
-    /// When it began.
-    pub begun: f64,
-    /// When it was over; later than that.
-    pub ended: f64,
-}
-
-impl DeviceSpan {
-    /// Its length in seconds.
-    pub fn seconds(&self) -> f64 {
-        self.ended - self.begun
-    }
-}
-
-/// One moment by two clocks.
-#[derive(Clone, Copy, Debug)]
-pub struct Calibration {
-    /// The host's clock.
-    pub host: Instant,
-    /// The device's, in seconds as [`DeviceSpan`] has them.
-    pub device: f64,
-    /// How far the two may be apart.
-    pub uncertainty: Duration,
-}
-
-impl Calibration {
-    /// The host's time of a moment of the device; `None` where it lies before all that the host's clock can tell.
-    pub fn host_time(&self, device: f64) -> Option<Instant> {
-        let apart = Duration::try_from_secs_f64((device - self.device).abs()).ok()?;
-        if device < self.device { self.host.checked_sub(apart) } else { self.host.checked_add(apart) }
-    }
-}
 
 impl Gpu {
     /// Runs a prepared plan once, with a pass per op, and gives the seconds of each op on the device, in the plan's order. `None` where
@@ -62,15 +32,90 @@ impl Gpu {
     /// Those of [`Gpu::time`].
     pub fn spans(&mut self, plan: PreparedId) -> Result<Vec<Option<DeviceSpan>>, ExecuteError> {
         self.expect_timestamps()?;
-        self.refresh(plan)?;
-        let mut ticks = Vec::with_capacity(2 * self.prepared[&plan].dispatches.len());
-        let mut from = 0;
-        while from < self.prepared[&plan].dispatches.len() {
-            let until = self.prepared[&plan].dispatches.len().min(from + QUERIES / 2);
-            ticks.extend(self.stamped(plan, from..until)?);
-            from = until;
+        let (ticket, spans) = self.stamped(plan, &[])?;
+        self.wait(ticket)?;
+        Ok(spans)
+    }
+
+    /// See [`Executor::submit_timed`].
+    pub(super) fn run_timed(
+        &mut self,
+        plan: PreparedId,
+        reads: &[Operand],
+    ) -> Result<(Ticket, Timing), ExecuteError> {
+        if self.timestamps {
+            let (ticket, spans) = self.stamped(plan, reads)?;
+            let timing = Timing { method: Method::Timestamps, spans, clock: self.clock(FRESH) };
+            return Ok((ticket, timing));
         }
-        Ok(spans(&ticks, self.period()))
+        self.refresh(plan)?;
+        let by_driver = self.watch();
+        let start = Instant::now();
+        let mut spans = Vec::new();
+        for index in 0..self.prepared[&plan].dispatches.len() {
+            let begun = start.elapsed().as_secs_f64();
+            let told = self.submit_alone(plan, index)?;
+            let ended = start.elapsed().as_secs_f64();
+            let span = if by_driver { extent(&told) } else { Some(DeviceSpan { begun, ended }) };
+            spans.push(span);
+        }
+        let (method, clock) = match by_driver {
+            true => (Method::CommandBuffers, None),
+            false => (
+                Method::Submissions,
+                Some(Calibration { host: start, device: 0.0, uncertainty: Duration::ZERO }),
+            ),
+        };
+        let encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let ticket = self.hand_over(encoder, plan, reads, 0, 0);
+        Ok((ticket, Timing { method, spans, clock }))
+    }
+
+    /// Runs one op of a plan in a submission of its own and waits for it: what the driver tells of the time, where it is watched.
+    fn submit_alone(&mut self, plan: PreparedId, index: usize) -> Result<Vec<CommandBufferTime>, ExecuteError> {
+        self.log.take();
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        self.prepared[&plan].dispatches[index].encode(&mut encoder, None);
+        let submission = self.queue.submit([encoder.finish()]);
+        self.trace.record(TraceEvent::Submit { dispatches: 1, passes: 1 });
+        self.wait_for(Some(submission))?;
+        Ok(self.log.take())
+    }
+
+    /// Runs a plan with a pass and two timestamps per op, and waits until it is done.
+    fn stamped(
+        &mut self,
+        plan: PreparedId,
+        reads: &[Operand],
+    ) -> Result<(Ticket, Vec<Option<DeviceSpan>>), ExecuteError> {
+        self.refresh(plan)?;
+        let count = self.prepared[&plan].dispatches.len();
+        let mut sets = Vec::new();
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        for part in self.prepared[&plan].dispatches.chunks(QUERIES / 2) {
+            let set = self.query_set(2 * part.len() as u32);
+            for (query, dispatch) in (0..).step_by(2).zip(part) {
+                dispatch.encode(&mut encoder, Some(writes(&set, query)));
+            }
+            sets.push((set, 2 * part.len() as u64));
+        }
+        let ticket = self.hand_over(encoder, plan, reads, count as u64, count as u64);
+        // Metal of macOS 26 resolves to zeros what is not complete when the resolving is committed (wgpu#9414): first wait.
+        let submission = self.readback.submission(ticket);
+        self.wait_for(submission)?;
+        let mut ticks = Vec::with_capacity(2 * count);
+        for (set, count) in &sets {
+            ticks.extend(self.resolve(set, *count)?);
+        }
+        Ok((ticket, spans(&ticks, self.period())))
+    }
+
+    /// The device's clock by the host's, compared at most `fresh` ago.
+    pub(super) fn clock(&mut self, fresh: Duration) -> Option<Calibration> {
+        if self.clock.is_none_or(|clock| clock.host.elapsed() > fresh) {
+            self.clock = self.calibrate().ok().flatten();
+        }
+        self.clock
     }
 
     /// Runs a prepared plan once, with a submission per op, and gives the seconds of each by the driver's times of command buffers.
@@ -86,13 +131,8 @@ impl Gpu {
         self.refresh(plan)?;
         let mut seconds = Vec::new();
         for index in 0..self.prepared[&plan].dispatches.len() {
-            self.log.take();
-            let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            self.prepared[&plan].dispatches[index].encode(&mut encoder, None);
-            let submission = self.queue.submit([encoder.finish()]);
-            self.trace.record(TraceEvent::Submit { dispatches: 1, passes: 1 });
-            self.wait_for(Some(submission))?;
-            seconds.push(extent(&self.log.take()));
+            let told = self.submit_alone(plan, index)?;
+            seconds.push(extent(&told).map(|span| span.seconds()));
         }
         Ok(seconds)
     }
@@ -125,7 +165,7 @@ impl Gpu {
     }
 
     fn expect_timestamps(&self) -> Result<(), ExecuteError> {
-        match self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+        match self.timestamps {
             true => Ok(()),
             false => {
                 let (what, device) = ("timing ops".to_owned(), self.info.name.clone());
@@ -135,7 +175,7 @@ impl Gpu {
     }
 
     /// Seconds of a tick.
-    fn period(&self) -> f64 {
+    pub(super) fn period(&self) -> f64 {
         f64::from(self.queue.get_timestamp_period()) * 1e-9
     }
 
@@ -156,27 +196,13 @@ impl Gpu {
         Ok((ticks[0] != 0).then(|| ClockSample { ticks: ticks[0], took }))
     }
 
-    /// Runs a part of a plan's ops, as many as a set has queries for, and gives two ticks for each.
-    fn stamped(&mut self, plan: PreparedId, part: std::ops::Range<usize>) -> Result<Vec<u64>, ExecuteError> {
-        let count = part.len() as u64;
-        let set = self.query_set(2 * part.len() as u32);
-        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        for (query, dispatch) in (0..).step_by(2).zip(&self.prepared[&plan].dispatches[part]) {
-            dispatch.encode(&mut encoder, Some(writes(&set, query)));
-        }
-        let submission = self.queue.submit([encoder.finish()]);
-        self.trace.record(TraceEvent::Submit { dispatches: count, passes: count });
-        // Metal of macOS 26 resolves to zeros what is not complete when the resolving is committed (wgpu#9414): first wait.
-        self.wait_for(Some(submission))?;
-        self.resolve(&set, 2 * count)
-    }
-
     fn query_set(&self, count: u32) -> wgpu::QuerySet {
         let (label, ty) = (Some("timestamps"), wgpu::QueryType::Timestamp);
         self.device.create_query_set(&wgpu::QuerySetDescriptor { label, ty, count })
     }
 
-    fn resolve(&mut self, set: &wgpu::QuerySet, count: u64) -> Result<Vec<u64>, ExecuteError> {
+    /// Copies the first `count` ticks of a set to the host; does not wait.
+    pub(super) fn launch_resolve(&mut self, set: &wgpu::QuerySet, count: u64) -> Ticket {
         let bytes = count * 8;
         let resolved = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("timestamps"),
@@ -190,12 +216,16 @@ impl Gpu {
         encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);
         let submission = self.queue.submit([encoder.finish()]);
         self.trace.record(TraceEvent::Submit { dispatches: 0, passes: 0 });
-        let ticket = self.readback.launch(submission, Some(staging), bytes, None);
-        Ok(bytemuck::pod_collect_to_vec(&crate::graph::Executor::wait(self, ticket)?))
+        self.readback.launch(submission, Some(staging), bytes, None)
+    }
+
+    fn resolve(&mut self, set: &wgpu::QuerySet, count: u64) -> Result<Vec<u64>, ExecuteError> {
+        let ticket = self.launch_resolve(set, count);
+        Ok(bytemuck::pod_collect_to_vec(&self.wait(ticket)?))
     }
 }
 
-fn writes(query_set: &wgpu::QuerySet, first: u32) -> wgpu::ComputePassTimestampWrites<'_> {
+pub(super) fn writes(query_set: &wgpu::QuerySet, first: u32) -> wgpu::ComputePassTimestampWrites<'_> {
     wgpu::ComputePassTimestampWrites {
         query_set,
         beginning_of_pass_write_index: Some(first),
@@ -210,7 +240,10 @@ impl Dispatch {
         encoder: &mut wgpu::CommandEncoder,
         timestamp_writes: Option<wgpu::ComputePassTimestampWrites<'_>>,
     ) {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
+        self.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes }));
+    }
+
+    pub(super) fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
         let [x, y, z] = self.workgroups;
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.bindings, &[]);
@@ -220,7 +253,7 @@ impl Dispatch {
 
 /// Pairs of ticks as seconds. A pair with a 0, one that does not grow, and one that begins before the last good one did are missing:
 /// drivers write such things for what they did not measure.
-fn spans(ticks: &[u64], period: f64) -> Vec<Option<DeviceSpan>> {
+pub(super) fn spans(ticks: &[u64], period: f64) -> Vec<Option<DeviceSpan>> {
     let mut last = 0;
     let (pairs, _) = ticks.as_chunks::<2>();
     let span = |&[begun, ended]: &[u64; 2]| {
@@ -233,12 +266,12 @@ fn spans(ticks: &[u64], period: f64) -> Vec<Option<DeviceSpan>> {
     pairs.iter().map(span).collect()
 }
 
-/// Seconds from the first beginning to the last end of command buffers that have times.
-fn extent(times: &[CommandBufferTime]) -> Option<f64> {
+/// From the first beginning to the last end of command buffers that have times.
+fn extent(times: &[CommandBufferTime]) -> Option<DeviceSpan> {
     let timed = || times.iter().filter(|time| time.seconds().is_some());
     let begun = timed().map(|time| time.begun).reduce(f64::min)?;
     let ended = timed().map(|time| time.ended).reduce(f64::max)?;
-    Some(ended - begun)
+    Some(DeviceSpan { begun, ended })
 }
 
 #[cfg(test)]
@@ -260,16 +293,8 @@ mod tests {
     #[test]
     fn command_buffers_span_from_the_first_beginning_to_the_last_end() {
         let time = |begun, ended| CommandBufferTime { begun, ended, error: None };
-        assert_eq!(extent(&[time(2.0, 3.0), time(0.0, 9.0), time(1.5, 2.5), time(4.0, 1.0)]), Some(1.5));
+        let found = extent(&[time(2.0, 3.0), time(0.0, 9.0), time(1.5, 2.5), time(4.0, 1.0)]);
+        assert_eq!(found.map(|span| span.seconds()), Some(1.5));
         assert_eq!(extent(&[time(0.0, 0.0)]), None);
-    }
-
-    #[test]
-    fn a_calibration_tells_the_hosts_time_of_moments_before_and_after() {
-        let host = Instant::now();
-        let clocks = Calibration { host, device: 100.0, uncertainty: Duration::ZERO };
-        assert_eq!(clocks.host_time(100.25), Some(host + Duration::from_millis(250)));
-        assert_eq!(clocks.host_time(99.75), host.checked_sub(Duration::from_millis(250)));
-        assert_eq!(clocks.host_time(f64::INFINITY), None);
     }
 }

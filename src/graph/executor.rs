@@ -1,6 +1,8 @@
 //! What runs plans: the GPU, or the CPU twins.
 
-use super::{BufferId, Choices, MappedPages, Operand, Plan, Slice, Tensor, Trace};
+use super::{
+    BufferId, Ceiling, Choices, MappedPages, MemoryPart, Operand, PassSpan, Plan, Slice, Tensor, Timing, Trace,
+};
 use std::sync::Arc;
 
 /// What a recording has to know about the device.
@@ -57,8 +59,10 @@ pub struct DeviceReport {
 /// Device memory in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryReport {
-    /// Allocated on the device now.
+    /// Allocated on the device now, by our own account.
     pub allocated: u64,
+    /// The same by the account of the driver or its allocator, where it keeps one: staging and rounding are in it.
+    pub device: Option<u64>,
     /// The most the operating system wants us to use, where it tells.
     pub budget: Option<u64>,
 }
@@ -114,6 +118,13 @@ pub enum ExecuteError {
     /// The device failed or was lost.
     #[error("the device failed: {0}")]
     Device(String),
+}
+
+impl MemoryReport {
+    /// What the device says is allocated; our own account where it says nothing.
+    pub fn bytes(&self) -> u64 {
+        self.device.unwrap_or(self.allocated)
+    }
 }
 
 impl ExecuteError {
@@ -192,6 +203,27 @@ pub trait Executor {
     /// Runs a plan and copies `reads` out, one after the other, once it is done. Does not wait.
     fn submit(&mut self, plan: PreparedId, reads: &[Operand]) -> Result<Ticket, ExecuteError>;
 
+    /// As [`Executor::submit`], taking the time of every op, and waiting until it is done. Slower: each op has a pass of its own.
+    ///
+    /// What the taking of times costs besides (passes, submissions, waits, copies) is recorded as any other work is.
+    fn submit_timed(&mut self, _plan: PreparedId, _reads: &[Operand]) -> Result<(Ticket, Timing), ExecuteError> {
+        let (what, device) = ("timing ops".to_owned(), self.device().name);
+        Err(ExecuteError::MissingFeature { feature: "clock", what, device })
+    }
+
+    /// Takes the time of every submission from here on, or no longer. Costs a submission more for each; nothing waits for it.
+    fn time_passes(&mut self, _on: bool) {}
+
+    /// Submissions whose times arrived since this was last asked.
+    fn pass_spans(&mut self) -> Vec<PassSpan> {
+        Vec::new()
+    }
+
+    /// What the device can do at best, measured now; nothing where kernels are no measure of it. Takes about a second.
+    fn ceilings(&mut self) -> Result<Vec<Ceiling>, ExecuteError> {
+        Ok(Vec::new())
+    }
+
     /// Waits for a submission and gives what it read.
     fn wait(&mut self, ticket: Ticket) -> Result<Vec<u8>, ExecuteError>;
 
@@ -203,4 +235,9 @@ pub trait Executor {
 
     /// Device memory in use.
     fn memory(&self) -> MemoryReport;
+
+    /// What it is in use for. Adds up to what [`Executor::memory`] says is allocated, plus what that does not count: staging.
+    fn memory_parts(&self) -> Vec<MemoryPart> {
+        Vec::new()
+    }
 }

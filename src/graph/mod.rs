@@ -16,6 +16,7 @@ mod plan;
 mod recorder;
 mod rehearsal;
 mod tensor;
+mod timing;
 mod trace;
 mod twin;
 
@@ -31,6 +32,7 @@ pub use recorder::{Dispatch, Recorder};
 pub(crate) use rehearsal::allocation;
 pub use rehearsal::{Needs, Rehearsal};
 pub use tensor::{BufferId, Element, Operand, Slice, Tensor, TensorId};
+pub use timing::{Calibration, Ceiling, DeviceSpan, MemoryPart, MemoryUse, Method, PassSpan, Timing};
 pub use trace::{Counters, Trace, TraceEvent};
 pub(crate) use twin::Bound;
 pub use twin::Twin;
