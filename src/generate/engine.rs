@@ -5,7 +5,8 @@ use super::step_buffers::StepBuffers;
 use crate::Error;
 use crate::cache::{Cache, CacheShape, MAX_SEQUENCES, SequenceId};
 use crate::graph::{
-    Counters, DeviceReport, Element, ExecuteError, Executor, MemoryReport, Operand, Plan, Slice, Ticket,
+    Ceiling, Counters, DeviceReport, Element, ExecuteError, Executor, MemoryPart, MemoryReport, Operand, PassSpan, Plan,
+    Slice, Ticket, Timing,
 };
 use crate::kernels::attend_decode::SPLIT;
 use crate::kernels::sampling::{Sampling, Settings};
@@ -13,6 +14,7 @@ use crate::measure::Gauge;
 use crate::model::Model;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Tokens of a prompt that run at once, unless said otherwise.
 pub const CHUNK: usize = 512;
@@ -29,6 +31,19 @@ pub struct EngineOptions {
     pub kv: Element,
     /// Tokens of a prompt that run at once; at least 1.
     pub chunk: usize,
+}
+
+/// A submission that was timed.
+#[derive(Clone, Debug)]
+pub struct Timed {
+    /// What ran.
+    pub plan: Arc<Plan>,
+    /// When each of its ops ran.
+    pub timing: Timing,
+    /// Tokens that the longest of its sequences held when it was done.
+    pub length: u32,
+    /// Seconds from handing it over to its end, by the host's clock: what takes the times is part of it.
+    pub wall: f64,
 }
 
 /// A step in flight.
@@ -56,6 +71,9 @@ pub struct Engine {
     chunk: usize,
     /// The batch as its rows stand on the device; empty when they have to be written.
     batch: Vec<SequenceId>,
+    /// Whether submissions are timed, op by op.
+    timed: bool,
+    timings: Vec<Timed>,
 }
 
 impl Engine {
@@ -73,7 +91,18 @@ impl Engine {
         let cache = Cache::new(&mut *executor, shape)?;
         let buffers = StepBuffers::new(&mut *executor, chunk)?;
         let settings = [bytemuck::Zeroable::zeroed(); MAX_SEQUENCES as usize];
-        Ok(Self { executor, model, cache, plans: Plans::default(), buffers, settings, chunk, batch: Vec::new() })
+        Ok(Self {
+            executor,
+            model,
+            cache,
+            plans: Plans::default(),
+            buffers,
+            settings,
+            chunk,
+            batch: Vec::new(),
+            timed: false,
+            timings: Vec::new(),
+        })
     }
 
     /// The model.
@@ -104,6 +133,48 @@ impl Engine {
     /// What the device was asked to do so far.
     pub fn counters(&self) -> Counters {
         self.executor.trace().totals()
+    }
+
+    /// Device memory by what it is for.
+    pub fn memory_parts(&self) -> Vec<MemoryPart> {
+        self.executor.memory_parts()
+    }
+
+    /// What the device can do at best, measured now; nothing on the CPU. Takes about a second.
+    pub fn ceilings(&mut self) -> Result<Vec<Ceiling>, Error> {
+        Ok(self.executor.ceilings()?)
+    }
+
+    /// Takes the time of every op from here on, or no longer. A submission that is timed is waited for, and slower.
+    pub fn time_ops(&mut self, on: bool) {
+        self.timed = on;
+    }
+
+    /// Submissions that were timed since this was last asked, oldest first.
+    pub fn take_timings(&mut self) -> Vec<Timed> {
+        std::mem::take(&mut self.timings)
+    }
+
+    /// Takes the time of every submission from here on, or no longer, without waiting for any.
+    pub fn time_passes(&mut self, on: bool) {
+        self.executor.time_passes(on);
+    }
+
+    /// Submissions whose times arrived since this was last asked.
+    pub fn pass_spans(&mut self) -> Vec<PassSpan> {
+        self.executor.pass_spans()
+    }
+
+    /// Hands a plan over, timed or not. `length` are the tokens that its longest sequence then holds.
+    fn submit(&mut self, ready: &Ready, reads: &[Operand], length: u32) -> Result<Ticket, Error> {
+        if !self.timed {
+            return Ok(self.executor.submit(ready.id, reads)?);
+        }
+        let started = Instant::now();
+        let (ticket, timing) = self.executor.submit_timed(ready.id, reads)?;
+        let wall = started.elapsed().as_secs_f64();
+        self.timings.push(Timed { plan: ready.plan.clone(), timing, length, wall });
+        Ok(ticket)
     }
 
     /// Starts an empty sequence; `None` when eight are open.
@@ -207,7 +278,7 @@ impl Engine {
             let ready = self.chunk(sequence, part, outputs)?;
             self.executor.write(self.buffers.picks, 0, bytemuck::cast_slice(&picks));
             let reads: Vec<Operand> = if picks.is_empty() { Vec::new() } else { vec![ready.logits()] };
-            let ticket = self.executor.submit(ready.id, &reads)?;
+            let ticket = self.submit(&ready, &reads, self.length(sequence) + part.len() as u32)?;
             let bytes = self.executor.wait(ticket)?;
             self.cache.accept(sequence, part.len() as u32);
             let values: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
@@ -252,7 +323,7 @@ impl Engine {
                     return Err(error);
                 }
             };
-            let ticket = self.executor.submit(ready.id, &[])?;
+            let ticket = self.submit(&ready, &[], self.length(sequence) + part.len() as u32)?;
             self.cache.accept(sequence, part.len() as u32);
             done += part.len();
             let earlier = flying.replace(ticket);
@@ -289,7 +360,7 @@ impl Engine {
         self.executor.write(self.buffers.targets, 0, bytemuck::bytes_of(&place));
         let row = [0, position, sequence.0, 0];
         self.executor.write(self.buffers.decode_rows, u64::from(place) * 16, bytemuck::cast_slice(&row));
-        let step = self.launch(&ready, &[place], logits)?;
+        let step = self.launch(&ready, &[place], logits, position + 1)?;
         self.cache.accept(sequence, part.len() as u32);
         self.batch.truncate(place as usize);
         self.batch.push(sequence);
@@ -312,7 +383,7 @@ impl Engine {
         if width > 1 || self.batch.len() > 1 {
             self.executor.write(self.buffers.targets, 0, bytemuck::cast_slice(&targets));
         }
-        let step = self.launch(&ready, &targets, logits)?;
+        let step = self.launch(&ready, &targets, logits, longest)?;
         for &sequence in batch {
             self.cache.accept(sequence, 1);
         }
@@ -330,7 +401,7 @@ impl Engine {
         Ok(())
     }
 
-    fn launch(&mut self, ready: &Ready, places: &[u32], logits: bool) -> Result<Step, Error> {
+    fn launch(&mut self, ready: &Ready, places: &[u32], logits: bool, length: u32) -> Result<Step, Error> {
         let mut reads: Vec<Operand> = places
             .iter()
             .map(|&place| Slice { buffer: self.buffers.decode_rows, offset: u64::from(place) * 16, bytes: 4 }.into())
@@ -338,7 +409,7 @@ impl Engine {
         if logits {
             reads.push(ready.logits());
         }
-        let ticket = self.executor.submit(ready.id, &reads)?;
+        let ticket = self.submit(ready, &reads, length)?;
         Ok(Step { ticket, plan: ready.plan.clone() })
     }
 
@@ -368,7 +439,7 @@ impl Engine {
             self.reserve(sequence, 1)?;
             let outputs = Outputs::Sample(1, sampling);
             let ready = self.ready(Key { rows: 1, decode: true, splits: 2, outputs })?;
-            let step = self.launch(&ready, &[0], false)?;
+            let step = self.launch(&ready, &[0], false, self.length(sequence) + 1)?;
             self.finish(step)?;
         }
         self.close(sequence);
@@ -378,7 +449,7 @@ impl Engine {
 
 impl Gauge for Engine {
     fn device_bytes(&self) -> u64 {
-        self.memory().allocated
+        self.memory().bytes()
     }
 }
 

@@ -11,7 +11,7 @@ mod step_buffers;
 mod text_stream;
 
 pub(crate) use engine::check_features;
-pub use engine::{CHUNK, Engine, EngineOptions, Step};
+pub use engine::{CHUNK, Engine, EngineOptions, Step, Timed};
 pub(crate) use fit::check_context;
 pub use fit::{AUTO_CONTEXT, Fit, RehearsedModel};
 pub use open::{Backend, OpenOptions, executor, load, open, open_checkpoint, tokenizer};

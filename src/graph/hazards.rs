@@ -1,4 +1,4 @@
-//! Counts the orderings that a barrier has to serve.
+//! Finds the orderings that a barrier has to serve.
 
 use super::{Op, Operand, TensorInfo};
 
@@ -28,15 +28,13 @@ impl Range {
     }
 }
 
-/// Ops that read or overwrite what an earlier op wrote.
-pub(super) fn count(ops: &[Op], tensors: &[TensorInfo]) -> usize {
+/// Which ops read or overwrite what an earlier op wrote.
+pub(super) fn find(ops: &[Op], tensors: &[TensorInfo]) -> Vec<bool> {
     let mut written: Vec<Range> = Vec::new();
-    let mut hazards = 0;
+    let mut hazards = Vec::with_capacity(ops.len());
     for op in ops {
         let ranges: Vec<Range> = op.operands.iter().map(|operand| Range::of(operand, tensors)).collect();
-        if ranges.iter().any(|range| written.iter().any(|other| range.overlaps(other))) {
-            hazards += 1;
-        }
+        hazards.push(ranges.iter().any(|range| written.iter().any(|other| range.overlaps(other))));
         for (range, binding) in ranges.iter().zip(op.kernel.bindings) {
             if binding.access.writes() && !written.contains(range) {
                 written.push(*range);

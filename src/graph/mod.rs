@@ -27,7 +27,7 @@ pub use executor::{BufferRole, DeviceReport, ExecuteError, Executor, MemoryRepor
 pub use kernel::{Access, Binding, Constants, FileUnit, Format, Kernel, Metal, ScaleUnit, Tolerance, Value};
 pub use mapped::MappedPages;
 pub use matrix::{Matrix, MatrixBlock};
-pub use plan::{Cost, Op, Plan, TensorInfo, Zone, ZoneId};
+pub use plan::{Cost, KeyBucket, Op, Plan, TensorInfo, Zone, ZoneId};
 pub use recorder::{Dispatch, Recorder};
 pub(crate) use rehearsal::allocation;
 pub use rehearsal::{Needs, Rehearsal};

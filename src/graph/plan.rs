@@ -69,6 +69,31 @@ pub struct Op {
     pub zone: ZoneId,
     /// What it costs at least.
     pub cost: Cost,
+    /// Its name in profiles and timelines: the kernel's, or those of all that is fused in it, joined by `+`.
+    pub name: &'static str,
+    /// The keys that `cost` stands for, where a step may see fewer.
+    pub keys: Option<KeyBucket>,
+    /// Whether it reads or overwrites what an earlier op of its plan wrote.
+    pub hazard: bool,
+}
+
+/// Keys that a plan is recorded for, whatever a step then sees of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyBucket {
+    /// How many the op's cost counts, per row.
+    pub positions: u32,
+    /// The most that a row sees, where there is such a limit.
+    pub window: Option<u32>,
+}
+
+impl Op {
+    /// What it costs at least in a step whose sequences hold `length` tokens.
+    pub fn cost_at(&self, length: u32) -> Cost {
+        let Some(KeyBucket { positions, window }) = self.keys else { return self.cost };
+        let seen = u64::from(length.min(window.unwrap_or(u32::MAX)).min(positions));
+        let part = |whole: u64| whole * seen / u64::from(positions.max(1));
+        Cost { kv_bytes: part(self.cost.kv_bytes), flops: part(self.cost.flops), ..self.cost }
+    }
 }
 
 /// Where a tensor lives in the arena, and when.

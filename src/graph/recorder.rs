@@ -65,19 +65,23 @@ impl Recorder {
         self.kept.push(tensor.id);
     }
 
-    /// Appends one dispatch. Panics when the operands do not match the kernel's slots.
-    pub fn push(&mut self, dispatch: Dispatch<'_>) {
+    /// Appends one dispatch, and gives the op, so that what is fused in it can be named. Panics when the operands do not match the
+    /// kernel's slots.
+    pub fn push(&mut self, dispatch: Dispatch<'_>) -> &mut Op {
         let Dispatch { kernel, format, constants, operands, workgroups, cost } = dispatch;
         assert_eq!(operands.len(), kernel.bindings.len(), "{}: one operand per slot", kernel.name);
         assert!(workgroups.iter().all(|&count| count > 0), "{}: empty dispatch {workgroups:?}", kernel.name);
         let zone = self.open.last().copied().unwrap_or(ZoneId(0));
-        self.ops.push(Op { kernel, format, constants, operands: operands.to_vec(), workgroups, zone, cost });
+        let (operands, name) = (operands.to_vec(), kernel.name);
+        self.ops.push_mut(Op { kernel, format, constants, operands, workgroups, zone, cost, name, keys: None, hazard: false })
     }
 
     /// Lays the arena out and counts hazards.
-    pub fn finish(self) -> Plan {
+    pub fn finish(mut self) -> Plan {
         let layout = arena::lay_out(&self.tensors, &self.ops, &self.inputs, &self.kept);
-        let hazards = hazards::count(&self.ops, &layout.tensors);
+        let found = hazards::find(&self.ops, &layout.tensors);
+        self.ops.iter_mut().zip(&found).for_each(|(op, &hazard)| op.hazard = hazard);
+        let hazards = found.iter().filter(|&&hazard| hazard).count();
         Plan { ops: self.ops, zones: self.zones, tensors: layout.tensors, arena_bytes: layout.bytes, hazards }
     }
 }

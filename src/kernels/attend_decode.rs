@@ -3,7 +3,7 @@
 use super::attend_reduce::attend_reduce;
 use super::paged::{self, Heads, Pages, Scores};
 use super::{THREADGROUP_MEMORY, input, output, weight};
-use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Metal, Op, Recorder, Slice, Tensor, Tolerance, Twin, Value};
+use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, KeyBucket, Metal, Op, Recorder, Slice, Tensor, Tolerance, Twin, Value};
 
 /// Keys per split. Fixed, so that a sequence is summed in the same order whatever stands beside it.
 pub const SPLIT: u32 = 128;
@@ -81,7 +81,7 @@ pub fn attend_decode(
         .u32("WORKGROUP", (heads.head_dim / 4 * streams).next_multiple_of(r.target().subgroup));
     let constants = scores.constants(constants);
     let keys = u64::from(q.rows) * u64::from(splits * SPLIT);
-    r.push(Dispatch {
+    let op = r.push(Dispatch {
         kernel: &KERNEL,
         format: None,
         constants: pages.constants(constants),
@@ -102,6 +102,7 @@ pub fn attend_decode(
             weight_bytes: 0,
         },
     });
+    op.keys = Some(KeyBucket { positions: splits * SPLIT, window: scores.window });
     if splits == 1 { parts } else { attend_reduce(r, parts, peaks, rows, heads, scores) }
 }
 

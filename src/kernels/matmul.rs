@@ -70,7 +70,7 @@ fn record(r: &mut Recorder, w: &Matrix, x: Tensor, residual: Option<Tensor>, til
         };
         let operands: [Operand; 5] =
             [block.quants.into(), block.scales.into(), x.into(), residual.unwrap_or(x).into(), y.into()];
-        r.push(Dispatch {
+        let op = r.push(Dispatch {
             kernel,
             format: Some(block.format),
             constants,
@@ -83,6 +83,9 @@ fn record(r: &mut Recorder, w: &Matrix, x: Tensor, residual: Option<Tensor>, til
                 kv_bytes: 0,
             },
         });
+        if residual.is_some() {
+            op.name = "matmul+add";
+        }
         first += block.rows;
     }
     y

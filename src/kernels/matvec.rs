@@ -93,7 +93,7 @@ fn record(r: &mut Recorder, block: &MatrixBlock, x: Tensor, y: Tensor, first: u3
         y.into(),
     ];
     let max = r.target().max_workgroups;
-    r.push(Dispatch {
+    let op = r.push(Dispatch {
         kernel: &KERNEL,
         format: Some(block.format),
         constants,
@@ -106,6 +106,21 @@ fn record(r: &mut Recorder, block: &MatrixBlock, x: Tensor, y: Tensor, first: u3
             kv_bytes: 0,
         },
     });
+    op.name = name(around);
+}
+
+/// The product and what is folded into it.
+fn name(around: Around) -> &'static str {
+    match (around.norm.is_some(), around.gate.is_some(), around.residual.is_some()) {
+        (false, false, false) => "matvec",
+        (true, false, false) => "rms_norm+matvec",
+        (false, true, false) => "matvec+gate_mul",
+        (true, true, false) => "rms_norm+matvec+gate_mul",
+        (false, false, true) => "matvec+add",
+        (true, false, true) => "rms_norm+matvec+add",
+        (false, true, true) => "matvec+gate_mul+add",
+        (true, true, true) => "rms_norm+matvec+gate_mul+add",
+    }
 }
 
 fn cpu(t: &mut Twin<'_>) {

@@ -34,7 +34,7 @@ pub fn rms_norm(r: &mut Recorder, x: Tensor, gain: Slice, eps: f32, residual: Op
     let workgroup = 32u32.next_multiple_of(r.target().subgroup);
     let subgroups = workgroup / r.target().subgroup;
     let workgroups = [x.rows.div_ceil(subgroups).min(r.target().max_workgroups), 1, 1];
-    r.push(Dispatch {
+    let op = r.push(Dispatch {
         kernel: &KERNEL,
         format: None,
         constants: Constants::new()
@@ -46,6 +46,9 @@ pub fn rms_norm(r: &mut Recorder, x: Tensor, gain: Slice, eps: f32, residual: Op
         workgroups,
         cost: Cost { activation_bytes: 8 * elements, flops: 4 * elements, ..Cost::default() },
     });
+    if residual.is_some() {
+        op.name = "rms_norm+add";
+    }
     y
 }
 

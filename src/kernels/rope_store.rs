@@ -81,7 +81,7 @@ pub fn rope_store(
     let workgroups = spread(groups, r.target().max_workgroups);
     let bias = prelude.bias.unwrap_or(rotary.frequencies);
     let gains = prelude.norm.map_or(rotary.frequencies, |(gains, _)| gains);
-    r.push(Dispatch {
+    let op = r.push(Dispatch {
         kernel: &KERNEL,
         format: None,
         constants,
@@ -104,6 +104,12 @@ pub fn rope_store(
             weight_bytes: 0,
         },
     });
+    op.name = match (prelude.bias.is_some(), prelude.norm.is_some()) {
+        (false, false) => "rope_store",
+        (true, false) => "bias+rope_store",
+        (false, true) => "rms_norm+rope_store",
+        (true, true) => "bias+rms_norm+rope_store",
+    };
     q
 }
 

@@ -33,10 +33,27 @@ pub fn linear(
     rows: Rows,
 ) -> Tensor {
     let (x, norm) = normed(r, x, norm, rows);
+    product(r, w, x, norm, residual, rows)
+}
+
+fn product(
+    r: &mut Recorder,
+    w: &Matrix,
+    x: Tensor,
+    norm: Option<(Slice, f32)>,
+    residual: Option<Tensor>,
+    rows: Rows,
+) -> Tensor {
     match rows {
         Rows::Single => matvec(r, w, x, Around { norm, residual, gate: None }),
         Rows::Block => matmul(r, w, x, residual),
     }
+}
+
+/// `norm(x) · wᵀ`: the logits of `x`, in the zones `final_norm` and `lm_head`. A norm that is folded into the product stands there.
+pub fn head(r: &mut Recorder, w: &Matrix, x: Tensor, norm: Norm, rows: Rows) -> Tensor {
+    let (x, norm) = r.zone("final_norm", |r| normed(r, x, Some(norm), rows));
+    r.zone("lm_head", |r| product(r, w, x, norm, None, rows))
 }
 
 /// Records the norm now, or leaves it (gain and epsilon) to the product of single rows.

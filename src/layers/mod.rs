@@ -5,7 +5,7 @@ mod linear;
 mod mlp;
 
 pub use attention::Attention;
-pub use linear::{Norm, Rows, linear};
+pub use linear::{Norm, Rows, head, linear};
 pub use mlp::Mlp;
 
 use crate::graph::Slice;

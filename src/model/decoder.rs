@@ -13,7 +13,7 @@ use crate::kernels::matvec::MAX_WIDTH;
 use crate::kernels::paged::Scores;
 use crate::kernels::rope_store::{HeadPrelude, Rotary};
 use crate::kernels::softcap::softcap;
-use crate::layers::{Attention, Batch, Mlp, Norm, Rows, linear};
+use crate::layers::{Attention, Batch, Mlp, Norm, Rows, head};
 use crate::weights::Loader;
 
 /// What a family's decoder does differently from the plainest one.
@@ -212,12 +212,11 @@ impl Model for Decoder {
             });
         }
         outputs.then(|| {
-            r.zone("head", |r| {
-                let x = batch.picks.map_or(x, |picks| gather_rows(r, x, picks)); // [outputs, hidden]
-                let kind = if x.rows <= MAX_WIDTH { Rows::Single } else { Rows::Block };
-                let logits = linear(r, &self.head, x, Some(self.norm), None, kind); // [outputs, vocab]
-                self.logit_cap.map_or(logits, |cap| softcap(r, logits, cap))
-            })
+            // [outputs, hidden]
+            let x = batch.picks.map_or(x, |picks| r.zone("gather", |r| gather_rows(r, x, picks)));
+            let kind = if x.rows <= MAX_WIDTH { Rows::Single } else { Rows::Block };
+            let logits = head(r, &self.head, x, self.norm, kind); // [outputs, vocab]
+            self.logit_cap.map_or(logits, |cap| r.zone("softcap", |r| softcap(r, logits, cap)))
         })
     }
 
