@@ -117,7 +117,7 @@ impl Cache {
         let (owned, max_pages) = (self.sequence(id).pages.len() as u32, self.shape.max_pages());
         let at = u64::from(id.0 * max_pages + owned) * 4;
         executor.write(self.table, at, bytemuck::cast_slice(&taken));
-        tracing::debug!(target: "ffai::kvcache", sequence = id.0, pages = ?taken, "pages taken");
+        tracing::debug!(target: "ffai::kvcache", "sequence {} takes pages {taken:?} of {PAGE} tokens", id.0);
         self.sequence(id).pages.extend(taken);
         Ok(())
     }
@@ -157,7 +157,7 @@ impl Cache {
             executor.grow(values, bytes)?;
         }
         self.free.splice(0..0, (self.capacity..capacity).rev());
-        tracing::debug!(target: "ffai::kvcache", from = self.capacity, to = capacity, "pages grown");
+        tracing::debug!(target: "ffai::kvcache", "grown from {} to {capacity} pages", self.capacity);
         self.capacity = capacity;
         Ok(())
     }

@@ -8,9 +8,10 @@ use super::output::Output;
 use super::thinking::ThinkingView;
 use super::{fetching, prompt, report};
 use ffai::generate::{
-    AUTO_CONTEXT, Engine, Event, FinishReason, Generation, OpenOptions, Request, SamplingOptions, Session,
+    AUTO_CONTEXT, Engine, Event, FinishReason, Generation, OpenOptions, Profiling, Request, SamplingOptions, Session,
     open_checkpoint, sampling_defaults,
 };
+use ffai::measure::{MemoryTree, Peaks};
 use ffai::text::{Bos, EncodeOptions, Special, Tokenizer};
 use ffai::weights::{self, Checkpoint};
 use std::ops::ControlFlow;
@@ -24,6 +25,8 @@ pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
     let (model, prompt) = arguments.plain()?;
     // What is wrong with the command line shows before a model is looked for.
     arguments.sampling.options(&SamplingOptions::default())?;
+    arguments.observing.begin()?;
+    let baseline = MemoryTree::resident_bytes().unwrap_or(0);
     let options = arguments.engine.options()?;
     let model = choose(model, options.memory_budget, arguments.quiet)?;
     let prompt = prompt::read(prompt, arguments.prompt_file.as_deref())?;
@@ -51,8 +54,10 @@ pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
         stop: arguments.sampling.stop.clone(),
         ignore_eos: arguments.ignore_eos,
     };
+    let profiles = arguments.observing.profiles();
     let generation = if arguments.json {
-        let generation = generate(&mut engine, &tokenizer, &request, None)?;
+        let mut generation = generate(&mut engine, &tokenizer, &request, profiles, None)?;
+        complete(&mut engine, &mut generation, baseline)?;
         let model = model.path.display().to_string();
         output.text(&report::json(&model, &engine.device(), &request.prompt, &generation))?;
         generation
@@ -61,18 +66,23 @@ pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
         output.prompt(&prompt)?;
         let mut view = ThinkingView::new(&output, arguments.hide_thinking);
         let streamed = (!arguments.no_stream).then_some((&mut output, &mut view));
-        let generation = generate(&mut engine, &tokenizer, &request, streamed)?;
+        let mut generation = generate(&mut engine, &tokenizer, &request, profiles, streamed)?;
         if arguments.no_stream {
             view.all(&mut output, &generation)?;
         }
         output.end_text()?;
         output.note("---")?;
+        complete(&mut engine, &mut generation, baseline)?;
         generation
     };
     let interrupted = generation.finish_reason == FinishReason::Cancelled;
     output.note(&report::summary(&generation.stats))?;
     if arguments.stats || (interrupted && !arguments.json) {
         output.note(&report::stats(&generation.stats))?;
+    }
+    arguments.observing.phases(&mut output)?;
+    if let Some(profile) = generation.profile.as_ref().filter(|_| !arguments.json) {
+        output.note(profile.to_string().trim_end())?;
     }
     if interrupted { Err(Ending::Interrupted) } else { Ok(()) }
 }
@@ -164,16 +174,28 @@ fn explain(
     output.note(&report::next_tokens(tokenizer, &logits[0]))
 }
 
+/// What a profile says of the device besides the times: what it can do at best, and where its memory is.
+fn complete(engine: &mut Engine, generation: &mut Generation, baseline: u64) -> Result<(), Ending> {
+    let Some(profile) = &mut generation.profile else { return Ok(()) };
+    let mut tree = MemoryTree::new(baseline);
+    tree.sample(&engine.memory_sample(&engine.memory_parts(), generation.stats.kv_cache_used_bytes));
+    profile.memory = tree.usage();
+    profile.set_peaks(Peaks::new(engine.ceilings()?));
+    Ok(())
+}
+
 /// Runs the request; text is written as it is made.
 fn generate(
     engine: &mut Engine,
     tokenizer: &Tokenizer,
     request: &Request,
+    profiles: bool,
     mut to: Option<(&mut Output, &mut ThinkingView)>,
 ) -> Result<Generation, Ending> {
     let Some(mut session) = Session::new(engine, tokenizer) else {
         panic!("a fresh engine has no place for a sequence")
     };
+    session.set_profiling(profiles.then(Profiling::most));
     let mut written = Ok(());
     interrupt::hold();
     let generation = session.generate(request, &mut |event| {

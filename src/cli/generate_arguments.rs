@@ -2,6 +2,7 @@
 
 use super::ending::Ending;
 use super::engine_arguments::EngineArguments;
+use super::observing::ObservingArguments;
 use super::sampling_arguments::SamplingArguments;
 use super::values;
 use clap::Args;
@@ -39,6 +40,8 @@ pub(crate) struct GenerateArguments {
     #[arg(long, help_heading = "Sampling")]
     pub(crate) ignore_eos: bool,
 
+    #[command(flatten)]
+    pub(crate) observing: ObservingArguments,
     /// Show times and memory afterwards
     #[arg(long, help_heading = "Output")]
     pub(crate) stats: bool,

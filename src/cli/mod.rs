@@ -17,6 +17,7 @@ mod inspection_view;
 mod interrupt;
 mod man;
 mod models;
+mod observing;
 mod output;
 mod prompt;
 mod pull;

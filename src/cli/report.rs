@@ -2,7 +2,7 @@
 
 use ffai::generate::{FinishReason, Generation, StepCounters};
 use ffai::graph::DeviceReport;
-use ffai::measure::GenerationStats;
+use ffai::measure::{GenerationStats, Profile};
 use ffai::text::{Controls, Tokenizer};
 use serde::Serialize;
 
@@ -24,6 +24,8 @@ struct Json<'a> {
     stats: &'a GenerationStats,
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<StepCounters>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<&'a Profile>,
 }
 
 /// The run as one line of JSON.
@@ -41,6 +43,7 @@ pub(crate) fn json(model: &str, device: &DeviceReport, prompt_ids: &[u32], gener
         finish_reason: generation.finish_reason,
         stats: &generation.stats,
         step: generation.step,
+        profile: generation.profile.as_ref(),
     };
     // Strings and finite numbers: nothing here can fail to be JSON.
     serde_json::to_string(&object).unwrap_or_default() + "\n"

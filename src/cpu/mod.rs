@@ -332,7 +332,7 @@ impl Executor for Cpu {
     }
 
     fn memory(&self) -> MemoryReport {
-        MemoryReport { allocated: self.allocated(), device: None, budget: self.budget }
+        MemoryReport { allocated: self.allocated(), device: None, budget: self.budget, working_set: None }
     }
 
     fn memory_parts(&self) -> Vec<MemoryPart> {

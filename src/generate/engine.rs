@@ -10,7 +10,8 @@ use crate::graph::{
 };
 use crate::kernels::attend_decode::SPLIT;
 use crate::kernels::sampling::{Sampling, Settings};
-use crate::measure::Gauge;
+use crate::measure::{Gauge, MemorySample, MemoryTree};
+use crate::observe;
 use crate::model::Model;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -138,6 +139,12 @@ impl Engine {
     /// Device memory by what it is for.
     pub fn memory_parts(&self) -> Vec<MemoryPart> {
         self.executor.memory_parts()
+    }
+
+    /// Where the memory is now, for a [`MemoryTree`](crate::measure::MemoryTree).
+    pub fn memory_sample<'p>(&self, parts: &'p [MemoryPart], kv_used_bytes: u64) -> MemorySample<'p> {
+        let (report, resident_bytes) = (self.memory(), MemoryTree::resident_bytes());
+        MemorySample { parts, report, kv_used_bytes, resident_bytes, shared: self.executor.target().software }
     }
 
     /// What the device can do at best, measured now; nothing on the CPU. Takes about a second.
@@ -425,6 +432,7 @@ impl Engine {
 
     /// Makes every pipeline of a run like the one to come: a chunk and a step.
     pub fn prewarm(&mut self, sampling: Sampling) -> Result<(), Error> {
+        let _prewarm = observe::phase("prewarm");
         let Some(sequence) = self.open() else { return Ok(()) };
         let count = (self.context() as usize).min(2);
         let step = self.prefill(sequence, &vec![0; count], 0, sampling, false)?;

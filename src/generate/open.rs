@@ -7,6 +7,7 @@ use crate::cpu::Cpu;
 use crate::gpu::{AdapterChoice, Gpu, GpuOptions, KernelChoice};
 use crate::graph::{Choices, Element, Executor};
 use crate::model;
+use crate::observe;
 use crate::text::{Tokenizer, Vocabulary};
 use crate::weights::{self, Checkpoint, Loader, hub};
 use std::collections::BTreeMap;
@@ -76,6 +77,7 @@ pub fn open(
     options: &OpenOptions,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(Engine, Tokenizer), Error> {
+    tracing::debug!(target: "ffai::load", "Model.load id-or-path={}", path.display());
     open_checkpoint(&Checkpoint::open(path)?, options, progress)
 }
 
@@ -85,7 +87,12 @@ pub fn open_checkpoint(
     options: &OpenOptions,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(Engine, Tokenizer), Error> {
+    let _load = observe::phase("model_load");
     let config = model::family(checkpoint)?.config(checkpoint)?;
+    let kind = checkpoint.settings()?.metadata().opt_strings("architectures")?.and_then(<[String]>::first);
+    let arch = kind.map_or(config.model_type.as_str(), String::as_str);
+    let (model_type, hidden, layers) = (&config.model_type, config.hidden, config.layers);
+    tracing::debug!(target: "ffai::load", "config: arch={arch} model_type={model_type} hidden={hidden} layers={layers}");
     let tokenizer = tokenizer(checkpoint)?;
     if tokenizer.vocab_size() as u64 > u64::from(config.vocab) {
         let what = format!(

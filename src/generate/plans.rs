@@ -93,7 +93,8 @@ impl Plans {
         let (plan, logits) = record(executor.target(), model, cache, buffers, key);
         let plan = Arc::new(plan);
         let id = executor.prepare(plan.clone())?;
-        tracing::debug!(target: "ffai::dispatch", ?key, ops = plan.ops.len(), arena = plan.arena_bytes, "plan built");
+        let (ops, arena) = (plan.ops.len(), plan.arena_bytes);
+        tracing::debug!(target: "ffai::dispatch", "plan built: {ops} ops, arena of {arena} bytes, for {key:?}");
         let ready = Ready { id, plan, logits };
         self.ready.insert(key, ready.clone());
         Ok(ready)

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::kernels::sampling::{Sampling, Settings};
-use crate::measure::GenerationStats;
+use crate::measure::{GenerationStats, OpRow, Profile, StepProfile};
 use crate::text::Segment;
 use serde::Serialize;
 
@@ -133,6 +133,13 @@ pub enum Event<'a> {
         /// The text that is certain now; may be empty.
         text: &'a str,
     },
+    /// The step of the token to come was timed; see [`Session::set_profiling`](super::Session::set_profiling).
+    Profiled {
+        /// Where its time went.
+        step: &'a StepProfile,
+        /// All ops of the run's profiled steps so far, without shares of the device's best.
+        ops: &'a [OpRow],
+    },
     /// Text that was held back until the end.
     Tail {
         /// The text.
@@ -193,6 +200,8 @@ pub struct Generation {
     pub stats: GenerationStats,
     /// A steady decode step; absent when there was none.
     pub step: Option<StepCounters>,
+    /// Where the time of the profiled tokens went; absent where none was.
+    pub profile: Option<Profile>,
 }
 
 impl Generation {

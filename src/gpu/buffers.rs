@@ -208,7 +208,7 @@ impl Buffers {
     }
 
     pub(super) fn memory(&self) -> MemoryReport {
-        MemoryReport { allocated: self.allocated, device: None, budget: self.budget }
+        MemoryReport { allocated: self.allocated, device: None, budget: self.budget, working_set: None }
     }
 
     /// What the memory is for.

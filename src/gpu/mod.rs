@@ -480,7 +480,8 @@ impl Executor for Gpu {
     }
 
     fn memory(&self) -> MemoryReport {
-        MemoryReport { device: memory::reported(&self.device), ..self.buffers.memory() }
+        let working_set = platform::device_memory(&self.device).map(|memory| memory.working_set);
+        MemoryReport { device: memory::reported(&self.device), working_set, ..self.buffers.memory() }
     }
 
     fn memory_parts(&self) -> Vec<MemoryPart> {
@@ -518,7 +519,7 @@ impl Gpu {
         }
         let submission = self.queue.submit([encoder.finish()]);
         self.trace.record(TraceEvent::Submit { dispatches, passes });
-        tracing::trace!(target: "ffai::dispatch", dispatches, passes, reads = total, "submit");
+        tracing::debug!(target: "ffai::dispatch", "submit: {dispatches} dispatches in {passes} passes, reads {total} bytes");
         self.readback.launch(submission, staging, total, expected)
     }
 

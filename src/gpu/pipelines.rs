@@ -67,7 +67,7 @@ impl Pipelines {
         if let Some(hook) = &self.hook {
             text = hook(kernel.name, text);
         }
-        tracing::debug!(target: "ffai::dispatch", kernel = kernel.name, format, ?language, "kernel compiled");
+        tracing::debug!(target: "ffai::kernels", "{} for {}: {} compiled", kernel.name, format.unwrap_or("f32"), language.name());
         let module = match language {
             Language::Wgsl => module(device, kernel, &text, self.checked),
             _ => source::passthrough(device, kernel.name, &text, language, source::threads(op))?,

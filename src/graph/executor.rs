@@ -63,8 +63,10 @@ pub struct MemoryReport {
     pub allocated: u64,
     /// The same by the account of the driver or its allocator, where it keeps one: staging and rounding are in it.
     pub device: Option<u64>,
-    /// The most the operating system wants us to use, where it tells.
+    /// Bytes that we let ourselves use, where there is a limit.
     pub budget: Option<u64>,
+    /// Bytes that the operating system recommends not to exceed, where it tells (Metal).
+    pub working_set: Option<u64>,
 }
 
 /// Why the device could not do what was asked.

@@ -171,6 +171,6 @@ impl Executor for Rehearsal {
     }
 
     fn memory(&self) -> MemoryReport {
-        MemoryReport { allocated: self.allocated, device: None, budget: None }
+        MemoryReport { allocated: self.allocated, device: None, budget: None, working_set: None }
     }
 }

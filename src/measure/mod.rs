@@ -1,9 +1,21 @@
-//! Numbers about runs: errors against a reference, and what a generation cost.
+//! Numbers about runs: errors against a reference, what a generation cost, where its time and its memory went.
 
+mod advice;
 mod error;
+mod latency;
+mod memory;
+mod peaks;
+mod profile;
+mod profile_report;
 mod rows;
 mod stats;
 
+pub use advice::{Step, advice};
 pub use error::{Difference, difference};
+pub use latency::Latencies;
+pub use memory::{MemorySample, MemoryTree, MemoryUsage};
+pub use peaks::Peaks;
+pub use profile::{OpCalls, ProfileCounters, Profiler, StepProfile, ZoneTime, op_name};
+pub use profile_report::Profile;
 pub use rows::{LatencyRow, MemoryRow, OpRow};
 pub use stats::{Gauge, GenerationStats, StatsRecorder};

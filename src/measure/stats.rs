@@ -1,8 +1,9 @@
 //! What a generation cost: times and memory, sampled at every token.
 
+use crate::observe;
 use serde::Serialize;
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Decode steps that pay for warming up.
 const WARM_UP: usize = 10;
@@ -69,6 +70,15 @@ impl GenerationStats {
         self.post_prefill_gpu_bytes as i64 - self.baseline_gpu_bytes as i64
     }
 
+    /// Adds the phases of the generation to [`observe::phases`], by the same times.
+    pub fn record_phases(&self) {
+        let phase = |name, seconds| observe::record_phase(name, Duration::try_from_secs_f64(seconds).unwrap_or_default());
+        phase("prefill", self.prefill_seconds);
+        phase("ttft", self.time_to_first_token_seconds);
+        phase("decode", self.decode_seconds);
+        phase("generation_total", self.prefill_seconds + self.decode_seconds);
+    }
+
     /// Device memory that decoding added.
     pub fn decode_growth_bytes(&self) -> i64 {
         self.post_decode_gpu_bytes as i64 - self.post_prefill_gpu_bytes as i64
@@ -126,38 +136,53 @@ pub trait Gauge {
     fn device_bytes(&self) -> u64;
 }
 
-/// Fills [`GenerationStats`] as a run goes on.
+/// Fills [`GenerationStats`] as a run goes on. Keeps moments, not a list: nothing is allocated while tokens come.
 #[derive(Debug)]
 pub struct StatsRecorder {
+    clock: fn() -> Instant,
     started: Instant,
-    arrivals: Vec<Instant>,
+    /// When the first token arrived, the one that ended the warming up, and the latest.
+    first: Option<Instant>,
+    warm: Option<Instant>,
+    last: Option<Instant>,
+    arrived: usize,
     prefilled_tokens: usize,
     baseline: u64,
     post_prefill: u64,
     prefill_peak: u64,
     decode_peak: u64,
-    finished: Option<(Instant, u64)>,
+    post_decode: Option<u64>,
 }
 
 impl StatsRecorder {
     /// Starts the clock.
     pub fn start(gauge: &dyn Gauge) -> Self {
+        Self::start_by(Instant::now, gauge)
+    }
+
+    /// As [`StatsRecorder::start`], by another clock than the system's.
+    pub fn start_by(clock: fn() -> Instant, gauge: &dyn Gauge) -> Self {
         let baseline = gauge.device_bytes();
         Self {
-            started: Instant::now(),
-            arrivals: Vec::new(),
+            clock,
+            started: clock(),
+            first: None,
+            warm: None,
+            last: None,
+            arrived: 0,
             prefilled_tokens: 0,
             baseline,
             post_prefill: baseline,
             prefill_peak: baseline,
             decode_peak: 0,
-            finished: None,
+            post_decode: None,
         }
     }
 
     /// The first token arrived, after `tokens` of the prompt had to run.
     pub fn prefilled(&mut self, gauge: &dyn Gauge, tokens: usize) {
-        self.arrivals.push(Instant::now());
+        self.arrive();
+        self.first = self.last;
         self.prefilled_tokens = tokens;
         self.post_prefill = gauge.device_bytes();
         self.prefill_peak = self.prefill_peak.max(self.post_prefill);
@@ -166,31 +191,39 @@ impl StatsRecorder {
 
     /// Another token arrived.
     pub fn decoded(&mut self, gauge: &dyn Gauge) {
-        self.arrivals.push(Instant::now());
+        self.arrive();
         self.decode_peak = self.decode_peak.max(gauge.device_bytes());
     }
 
-    /// Stops the clock.
+    fn arrive(&mut self) {
+        self.last = Some((self.clock)());
+        if self.arrived == WARM_UP {
+            self.warm = self.last;
+        }
+        self.arrived += 1;
+    }
+
+    /// Memory at the end.
     pub fn finish(&mut self, gauge: &dyn Gauge) {
-        self.finished = Some((Instant::now(), gauge.device_bytes()));
+        let bytes = gauge.device_bytes();
+        self.post_decode = Some(bytes);
+        self.decode_peak = self.decode_peak.max(bytes);
     }
 
     /// Seconds until the first token.
     pub fn prefill_seconds(&self) -> f64 {
-        self.arrivals.first().map_or(0.0, |first| (*first - self.started).as_secs_f64())
+        self.first.map_or(0.0, |first| (first - self.started).as_secs_f64())
     }
 
     /// The statistics; memory by what is filled in afterwards stays zero.
     pub fn totals(&self, prompt_tokens: usize, generated_tokens: usize) -> GenerationStats {
         let prefill = self.prefill_seconds();
-        let seconds = |from: Instant, to: Instant| (to - from).as_secs_f64();
-        let (first, last) = (self.arrivals.first(), self.arrivals.last());
-        let decode = first.zip(last).map_or(0.0, |(&first, &last)| seconds(first, last));
+        let until_last = |from: Option<Instant>| Some((self.last? - from?).as_secs_f64());
+        let decode = until_last(self.first).unwrap_or(0.0);
         let rate = |count: usize, seconds: f64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
         // Steps after the first token: those past the tenth are steady.
-        let steps = self.arrivals.len().saturating_sub(1);
-        let steady =
-            (steps > WARM_UP).then(|| rate(steps - WARM_UP, seconds(self.arrivals[WARM_UP], self.arrivals[steps])));
+        let steps = self.arrived.saturating_sub(1);
+        let steady = until_last(self.warm).filter(|_| steps > WARM_UP).map(|seconds| rate(steps - WARM_UP, seconds));
         GenerationStats {
             prompt_tokens,
             generated_tokens,
@@ -202,7 +235,7 @@ impl StatsRecorder {
             steady_tokens_per_second: steady,
             baseline_gpu_bytes: self.baseline,
             post_prefill_gpu_bytes: self.post_prefill,
-            post_decode_gpu_bytes: self.finished.map_or(self.post_prefill, |(_, bytes)| bytes),
+            post_decode_gpu_bytes: self.post_decode.unwrap_or(self.post_prefill),
             prefill_peak_gpu_bytes: self.prefill_peak,
             decode_peak_gpu_bytes: self.decode_peak,
             ..GenerationStats::default()
@@ -264,5 +297,57 @@ mod tests {
         assert_eq!(plain.to_string(), short);
         let continued = GenerationStats { cached_prompt_tokens: 3, ..plain };
         assert_eq!(continued.to_string(), format!("{short}  cached prompt:    3 tokens\n"));
+    }
+
+    /// A clock that moves on by its own steps: 80 ms to the first token, then 15 ms each, 25 ms for the first ten of these.
+    fn stepping() -> Instant {
+        use std::cell::Cell;
+        use std::sync::OnceLock;
+        static START: OnceLock<Instant> = OnceLock::new();
+        thread_local!(static READ: Cell<u64> = const { Cell::new(0) });
+        let read = READ.replace(READ.get() + 1);
+        let ms = match read {
+            0 => 0,
+            1..=11 => 80 + 25 * (read - 1),
+            _ => 330 + 15 * (read - 11),
+        };
+        *START.get_or_init(Instant::now) + Duration::from_millis(ms)
+    }
+
+    struct Growing(std::cell::Cell<u64>);
+
+    impl Gauge for Growing {
+        fn device_bytes(&self) -> u64 {
+            self.0.replace(self.0.get() + (1 << 20))
+        }
+    }
+
+    #[test]
+    fn under_a_fixed_clock_the_block_is_the_contracts() {
+        let gauge = Growing(std::cell::Cell::new(100 << 20));
+        let mut recorder = StatsRecorder::start_by(stepping, &gauge);
+        recorder.prefilled(&gauge, 5);
+        (1..21).for_each(|_| recorder.decoded(&gauge));
+        recorder.finish(&gauge);
+        let stats = GenerationStats { context_size: 8192, ..recorder.totals(5, 21) };
+        // 400 ms for 20 steps: ten of 25 ms, ten of 15 ms.
+        let expected = "  prompt:           5 tokens
+  generated:        21 tokens
+  context:          8192 tokens
+  ttft:             80.00 ms
+  prefill:          0.08s (62.50 tok/s)
+  decode:           0.40s (52.50 tok/s)
+  decode (steady):  66.67 tok/s   (tokens 11+)
+  baseline GPU:     100.0 MB
+  post-prefill GPU: 101.0 MB   (+ 1.0 MB)
+  post-decode  GPU: 122.0 MB   (+ 21.0 MB)
+  prefill peak:     101.0 MB
+  decode  peak:     122.0 MB
+  weights:          0.0 MB
+  KV cache (alloc): 0.0 MB
+  KV cache (used):  0.0 MB
+  wired ticket:     n/a
+";
+        assert_eq!(stats.to_string(), expected);
     }
 }

@@ -35,6 +35,15 @@ pub fn locate(model: &str) -> Result<PathBuf, Error> {
 /// # Errors
 /// Nothing is there, the folder holds no checkpoint or several, or the hub does not give it.
 pub fn locate_or_fetch(model: &str, wanted: Wanted<'_>) -> Result<PathBuf, Error> {
+    tracing::debug!(target: "ffai::load", "Model.load id-or-path={model}");
+    let path = find(model, wanted)?;
+    let folder = if path.is_dir() { Some(path.as_path()) } else { path.parent() };
+    let folder = folder.map_or_else(String::new, |folder| folder.display().to_string());
+    tracing::debug!(target: "ffai::loader", "resolved snapshot dir: {folder}");
+    Ok(path)
+}
+
+fn find(model: &str, wanted: Wanted<'_>) -> Result<PathBuf, Error> {
     let path = expand_home(model);
     if path.is_dir() {
         return checkpoint_in(&path);

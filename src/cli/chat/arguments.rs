@@ -2,6 +2,7 @@
 
 use super::super::ending::Ending;
 use super::super::engine_arguments::EngineArguments;
+use super::super::observing::ObservingArguments;
 use super::super::sampling_arguments::SamplingArguments;
 use super::super::values;
 use clap::{Args, ValueEnum};
@@ -33,6 +34,8 @@ pub(crate) struct ChatArguments {
     /// Leave the model's thinking out; on a terminal a line stands for it
     #[arg(long, help_heading = "Output")]
     pub(crate) hide_thinking: bool,
+    #[command(flatten)]
+    pub(crate) observing: ObservingArguments,
     /// Show times and memory after each reply
     #[arg(long, help_heading = "Output")]
     pub(crate) stats: bool,

@@ -14,7 +14,7 @@ use super::generate::{Chosen, choose, load};
 use super::output::Output;
 use super::{interrupt, report};
 use conversation::Conversation;
-use ffai::generate::{Engine, OpenOptions, SamplingOptions, Session, sampling_defaults};
+use ffai::generate::{Engine, OpenOptions, Profiling, SamplingOptions, Session, sampling_defaults};
 use ffai::measure::GenerationStats;
 use ffai::text::{ChatTemplate, Tokenizer};
 use lines::Lines;
@@ -38,6 +38,7 @@ pub(crate) fn run(arguments: ChatArguments) -> Result<(), Ending> {
     }
     // Options that no model could make right are told before one is looked for.
     let sampling = arguments.sampling.options(&SamplingOptions::default())?;
+    arguments.observing.begin()?;
     let options = arguments.engine.options()?;
     let system = arguments.system()?;
     let mut chosen = choose(arguments.model(), options.memory_budget, arguments.quiet)?;
@@ -87,9 +88,10 @@ impl Chat {
             self.output.note(note).map_err(Failed::Talking)?;
         }
         self.conversation.model.clone_from(&name);
-        let Some(session) = Session::new(&mut engine, &tokenizer) else {
+        let Some(mut session) = Session::new(&mut engine, &tokenizer) else {
             panic!("a fresh engine has no place for a sequence")
         };
+        session.set_profiling(self.arguments.observing.profiles().then(Profiling::most));
         let mut model = Model { session, tokenizer: &tokenizer, template };
         self.talk(&mut model).map_err(Failed::Talking)
     }

@@ -131,10 +131,14 @@ impl Chat {
             self.conversation.messages.push(message(&generation));
             self.remark(&generation, model)?;
         }
+        if let Some(profile) = &generation.profile {
+            self.output.note(profile.to_string().trim_end())?;
+        }
         self.last = Some(generation.stats);
         if self.arguments.stats {
             self.output.note(&self.stats())?;
         }
+        self.arguments.observing.phases(&mut self.output)?;
         if cancelled && !self.lines.interactive() { Err(Ending::Interrupted) } else { Ok(()) }
     }
 
