@@ -4,6 +4,7 @@ use super::device::{self, DeviceChoice};
 use super::ending::Ending;
 use super::generate_arguments::GenerateArguments;
 use super::interrupt;
+use super::metrics::Logged;
 use super::output::Output;
 use super::thinking::ThinkingView;
 use super::{fetching, prompt, report};
@@ -18,6 +19,9 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
+/// Of so many tokens one is profiled for logs and dashboards.
+pub(super) const LOGGED: usize = 16;
+
 pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
     if arguments.engine.device == Some(DeviceChoice::List) {
         return device::list(&mut Output::plain());
@@ -27,6 +31,7 @@ pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
     arguments.sampling.options(&SamplingOptions::default())?;
     arguments.observing.begin()?;
     let baseline = MemoryTree::resident_bytes().unwrap_or(0);
+    let mut logged = Logged::open()?;
     let options = arguments.engine.options()?;
     let model = choose(model, options.memory_budget, arguments.quiet)?;
     let prompt = prompt::read(prompt, arguments.prompt_file.as_deref())?;
@@ -56,7 +61,7 @@ pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
     };
     let profiles = arguments.observing.profiles();
     let generation = if arguments.json {
-        let mut generation = generate(&mut engine, &tokenizer, &request, profiles, None)?;
+        let mut generation = generate(&mut engine, &tokenizer, &request, (profiles, logged.as_mut()), None)?;
         complete(&mut engine, &mut generation, baseline)?;
         let model = model.path.display().to_string();
         output.text(&report::json(&model, &engine.device(), &request.prompt, &generation))?;
@@ -66,7 +71,7 @@ pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
         output.prompt(&prompt)?;
         let mut view = ThinkingView::new(&output, arguments.hide_thinking);
         let streamed = (!arguments.no_stream).then_some((&mut output, &mut view));
-        let mut generation = generate(&mut engine, &tokenizer, &request, profiles, streamed)?;
+        let mut generation = generate(&mut engine, &tokenizer, &request, (profiles, logged.as_mut()), streamed)?;
         if arguments.no_stream {
             view.all(&mut output, &generation)?;
         }
@@ -189,20 +194,35 @@ fn generate(
     engine: &mut Engine,
     tokenizer: &Tokenizer,
     request: &Request,
-    profiles: bool,
+    (profiles, mut logged): (bool, Option<&mut Logged>),
     mut to: Option<(&mut Output, &mut ThinkingView)>,
 ) -> Result<Generation, Ending> {
     let Some(mut session) = Session::new(engine, tokenizer) else {
         panic!("a fresh engine has no place for a sequence")
     };
-    session.set_profiling(profiles.then(Profiling::most));
+    session.set_profiling(profiling(profiles, logged.is_some()));
     let mut written = Ok(());
     interrupt::hold();
     let generation = session.generate(request, &mut |event| {
+        if let Some(logged) = &mut logged {
+            logged.hear(&event);
+        }
         if let (Event::Segment(segment), Some((output, view)), Ok(())) = (event, &mut to, &written) {
             written = view.show(output, segment);
         }
         if written.is_err() || interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
+    if let Some(logged) = logged {
+        logged.write();
+    }
     written.and(Ok(generation?))
+}
+
+/// Which tokens are profiled: most where it is asked for, few where rows are logged.
+pub(super) fn profiling(profiles: bool, logged: bool) -> Option<Profiling> {
+    match (profiles, logged) {
+        (true, _) => Some(Profiling::most()),
+        (false, true) => Some(Profiling::one_in(LOGGED)),
+        (false, false) => None,
+    }
 }

@@ -16,6 +16,7 @@ mod inspect;
 mod inspection_view;
 mod interrupt;
 mod man;
+mod metrics;
 mod models;
 mod observing;
 mod output;

@@ -2,6 +2,7 @@
 
 mod engine;
 mod fit;
+mod metrics;
 mod open;
 mod plans;
 mod profiling;
@@ -15,6 +16,7 @@ pub(crate) use engine::check_features;
 pub use engine::{CHUNK, Engine, EngineOptions, Step, Timed};
 pub(crate) use fit::check_context;
 pub use fit::{AUTO_CONTEXT, Fit, RehearsedModel};
+pub use metrics::Metrics;
 pub use open::{Backend, OpenOptions, executor, load, open, open_checkpoint, tokenizer};
 pub use profiling::Profiling;
 pub use request::{Event, FinishReason, Generation, Request, SamplingOptions, StepCounters};

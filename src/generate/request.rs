@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::kernels::sampling::{Sampling, Settings};
-use crate::measure::{GenerationStats, OpRow, Profile, StepProfile};
+use crate::measure::{GenerationStats, MemorySample, OpRow, Profile, StepProfile};
 use crate::text::Segment;
 use serde::Serialize;
 
@@ -139,6 +139,8 @@ pub enum Event<'a> {
         step: &'a StepProfile,
         /// All ops of the run's profiled steps so far, without shares of the device's best.
         ops: &'a [OpRow],
+        /// Where the memory is.
+        memory: &'a MemorySample<'a>,
     },
     /// Text that was held back until the end.
     Tail {

@@ -124,7 +124,8 @@ impl<'e> Session<'e> {
         self.engine.time_passes(false);
         let used = self.engine.cache().used_bytes();
         let step = run.steady_step(used);
-        let profile = run.profile.take().and_then(|profile| profile.finish(run.plan.as_ref(), run.steady_counters()));
+        let steady = run.steady_counters();
+        let profile = run.profile.take().and_then(|profile| profile.finish(run.plan.as_ref(), steady));
         let (finish_reason, written) = run.stream.end(reason, on_event);
         let stats = GenerationStats {
             cached_prompt_tokens: kept,
@@ -270,12 +271,17 @@ impl<'e> Session<'e> {
         run.zone = Some(observe::span("decode_step"));
         let Some(profile) = &mut run.profile else { return ControlFlow::Continue(()) };
         profile.arrived(!timings.is_empty());
+        if timings.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        let parts = self.engine.memory_parts();
+        let memory = self.engine.memory_sample(&parts, self.engine.cache().used_bytes());
         for timed in &timings {
             tell_ops(timed);
             let own = since.map_or_else(ProfileCounters::default, |counters| step_counters(counters, &timed.plan));
             let text = String::from_utf8_lossy(&self.tokenizer.decode(&[token], Controls::Show)).into_owned();
             let step = profile.add(timed, index, text, own).clone();
-            if on_event(Event::Profiled { step: &step, ops: &profile.ops() }).is_break() {
+            if on_event(Event::Profiled { step: &step, ops: &profile.ops(), memory: &memory }).is_break() {
                 return ControlFlow::Break(());
             }
         }

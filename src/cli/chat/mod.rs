@@ -10,11 +10,12 @@ pub(crate) use arguments::ChatArguments;
 
 use super::device::{self, DeviceChoice};
 use super::ending::Ending;
-use super::generate::{Chosen, choose, load};
+use super::generate::{Chosen, choose, load, profiling};
+use super::metrics::Logged;
 use super::output::Output;
 use super::{interrupt, report};
 use conversation::Conversation;
-use ffai::generate::{Engine, OpenOptions, Profiling, SamplingOptions, Session, sampling_defaults};
+use ffai::generate::{Engine, OpenOptions, SamplingOptions, Session, sampling_defaults};
 use ffai::measure::GenerationStats;
 use ffai::text::{ChatTemplate, Tokenizer};
 use lines::Lines;
@@ -30,6 +31,7 @@ struct Chat {
     conversation: Conversation,
     /// Statistics of the last reply.
     last: Option<GenerationStats>,
+    logged: Option<Logged>,
 }
 
 pub(crate) fn run(arguments: ChatArguments) -> Result<(), Ending> {
@@ -39,6 +41,7 @@ pub(crate) fn run(arguments: ChatArguments) -> Result<(), Ending> {
     // Options that no model could make right are told before one is looked for.
     let sampling = arguments.sampling.options(&SamplingOptions::default())?;
     arguments.observing.begin()?;
+    let logged = Logged::open()?;
     let options = arguments.engine.options()?;
     let system = arguments.system()?;
     let mut chosen = choose(arguments.model(), options.memory_budget, arguments.quiet)?;
@@ -46,7 +49,7 @@ pub(crate) fn run(arguments: ChatArguments) -> Result<(), Ending> {
     let lines = Lines::open(!arguments.no_history)?;
     interrupt::watch();
     let conversation = Conversation { system, ..Conversation::default() };
-    let mut chat = Chat { arguments, sampling, options, output, lines, conversation, last: None };
+    let mut chat = Chat { arguments, sampling, options, output, lines, conversation, last: None, logged };
     let mut before: Option<Chosen> = None;
     loop {
         match chat.talk_to(&chosen) {
@@ -91,7 +94,7 @@ impl Chat {
         let Some(mut session) = Session::new(&mut engine, &tokenizer) else {
             panic!("a fresh engine has no place for a sequence")
         };
-        session.set_profiling(self.arguments.observing.profiles().then(Profiling::most));
+        session.set_profiling(profiling(self.arguments.observing.profiles(), self.logged.is_some()));
         let mut model = Model { session, tokenizer: &tokenizer, template };
         self.talk(&mut model).map_err(Failed::Talking)
     }

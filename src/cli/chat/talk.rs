@@ -163,14 +163,20 @@ impl Chat {
             ignore_eos: false,
         };
         let mut view = ThinkingView::new(&self.output, self.arguments.hide_thinking);
-        let output = &mut self.output;
+        let (output, logged) = (&mut self.output, &mut self.logged);
         let mut written = Ok(());
         let generation = model.session.generate(&request, &mut |event| {
+            if let Some(logged) = logged {
+                logged.hear(&event);
+            }
             if let (Event::Segment(segment), Ok(())) = (event, &written) {
                 written = view.show(output, segment);
             }
             if written.is_err() || interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
+        if let Some(logged) = logged {
+            logged.write();
+        }
         written?;
         let generation = generation?;
         // A line for each reply, be there nothing to show of it.
