@@ -19,7 +19,7 @@ fn parts() -> Vec<MemoryPart> {
 }
 
 fn sample(parts: &[MemoryPart], device: u64, resident: u64) -> MemorySample<'_> {
-    let report = MemoryReport { allocated: 2359, device: Some(device), budget: None };
+    let report = MemoryReport { allocated: 2359, device: Some(device), budget: None, working_set: None };
     MemorySample { parts, report, kv_used_bytes: 33, resident_bytes: Some(resident), shared: true }
 }
 
