@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-/// A message, what to do next, and the exit status: 1 the run failed, 2 the command line was wrong, 0 nobody reads on.
+/// A message, what to do next, and the exit status: 1 the run failed, 2 the command line was wrong, 0 nobody reads on. Without a
+/// message, standard output has said it.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) status: u8,
@@ -21,6 +22,16 @@ impl Failure {
         Self { status: 1, message, hint: None }
     }
 
+    /// The tool ran, printed what it found, and that is a failure to whoever asked.
+    pub(crate) fn found(status: u8) -> Self {
+        Self { status, message: String::new(), hint: None }
+    }
+
+    /// The same with what to do next.
+    pub(crate) fn with_hint(self, hint: String) -> Self {
+        Self { hint: Some(hint), ..self }
+    }
+
     /// Standard output could not be written. A closed pipe, as `| head` leaves it, is no failure.
     pub(crate) fn write(error: &io::Error) -> Self {
         match error.kind() {
@@ -30,7 +41,7 @@ impl Failure {
     }
 
     pub(crate) fn explain(&self, to: &mut dyn Write) -> io::Result<()> {
-        if self.status == 0 {
+        if self.message.is_empty() {
             return Ok(());
         }
         writeln!(to, "error: {}", self.message)?;

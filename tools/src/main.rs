@@ -1,6 +1,7 @@
 //! `tools`: small programs that measure and check what `ffai` does, one file per subcommand.
 
 mod common;
+mod compare;
 mod detokenize;
 mod failure;
 mod generate_ids;
@@ -31,6 +32,8 @@ enum Command {
     Logits(logits::Arguments),
     /// Continue token ids greedily and print ids and top-2 gaps as JSON
     GenerateIds(generate_ids::Arguments),
+    /// Show what changed between two profiles; status 1 where it became worse
+    Compare(compare::Arguments),
     /// Print the content of docs/kernels.md
     KernelsDoc,
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Detokenize(arguments) => detokenize::run(arguments),
         Command::Logits(arguments) => logits::run(arguments),
         Command::GenerateIds(arguments) => generate_ids::run(arguments),
+        Command::Compare(arguments) => compare::run(arguments),
         Command::KernelsDoc => common::print(kernels_doc::page()),
     };
     match result {
