@@ -135,7 +135,10 @@ pub fn span(name: &'static str) -> Span {
 #[inline]
 pub fn phase(name: &'static str) -> Span {
     let started = open(PHASES).then(Instant::now);
-    Span { started, ..span(name) }
+    // Not `..span(name)`: that copies the fields and drops the span, which would end where it begins.
+    let mut phase = span(name);
+    phase.started = started;
+    phase
 }
 
 /// Runs `body` as a phase.
