@@ -18,13 +18,17 @@
 //! observe::reset_phases();
 //! ```
 
+mod device_lane;
 mod log;
+mod open_spans;
 mod phases;
 mod sink;
+mod trace_file;
 
 pub use log::{GateError, Gates, SUBSYSTEMS};
 pub use phases::{Phase, PhaseTimings};
 pub use sink::{DeviceRun, DeviceZone, Sink, SinkId};
+pub use trace_file::{TraceFile, TraceFileError};
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -218,5 +222,6 @@ pub fn reset_phases() {
     state().phases = PhaseTimings::new();
 }
 
-#[cfg(all(test, feature = "observe"))]
+#[cfg(test)]
+#[cfg(feature = "observe")]
 mod tests;
