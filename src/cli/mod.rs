@@ -26,6 +26,8 @@ mod report;
 mod sampling_arguments;
 mod table;
 mod thinking;
+#[cfg_attr(not(test), expect(dead_code, reason = "commands that run a model take these options next"))]
+mod tracers;
 mod values;
 
 use arguments::{Arguments, Command};
