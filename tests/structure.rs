@@ -27,11 +27,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("convert", &["model", "weights", "text", "kernels", "graph", "error"]),
     // Judges the device itself, so it opens one.
     ("doctor", &["gpu", "cpu", "kernels", "weights", "measure", "graph", "error"]),
-    ("inspect", &["generate", "model", "cache", "weights", "text", "graph", "error"]),
+    ("inspect", &["generate", "model", "cache", "weights", "text", "kernels", "graph", "error"]),
     ("error", &["graph", "weights", "text", "convert"]),
     (
         "cli",
-        &["inspect", "doctor", "generate", "convert", "model", "weights", "text", "measure", "observe", "gpu", "graph", "error"],
+        &[
+            "inspect", "doctor", "generate", "convert", "model", "weights", "text", "measure", "observe", "gpu",
+            "kernels", "graph", "error",
+        ],
     ),
 ];
 

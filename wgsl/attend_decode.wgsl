@@ -1,28 +1,12 @@
 // Attention of single rows over their sequence's pages, split over the keys.
 //
 // A workgroup owns one KV head of one row and SPLIT neighbouring keys; the GROUP query heads that share the KV head share it, so
-// keys and values are read once. Scores stay in workgroup memory. Where nothing is SHARED the result is normalised here,
-// else attend_reduce joins the parts. Where a split begins depends on nothing but its number, so neighbours in a batch change nothing.
-@group(0) @binding(0) var<storage, read_write> rows: array<vec4<u32>>;   // token, position, sequence of each row
-@group(0) @binding(1) var<storage, read> pages: array<u32>;              // [sequences, MAX_PAGES]
-@group(0) @binding(2) var<storage, read_write> q: array<vec4<f32>>;      // [tokens, KV_HEADS GROUP, HEAD_DIM]
-@group(0) @binding(3) var<storage, read_write> keys: array<vec2<u32>>;    // [pages, KV_HEADS, PAGE, HEAD_DIM]
-@group(0) @binding(4) var<storage, read_write> values: array<vec2<u32>>;  // as keys
-@group(0) @binding(5) var<storage, read_write> parts: array<vec4<f32>>;  // [tokens, KV_HEADS GROUP, splits, HEAD_DIM]
-@group(0) @binding(6) var<storage, read_write> peaks: array<vec2<f32>>;  // [tokens, KV_HEADS GROUP, splits]: maximum, sum
-
-const VECTORS: u32 = HEAD_DIM / 4u;
-const WORKERS: u32 = VECTORS * STREAMS; // threads with a part of the values; the others fill the last subgroup
-
+// keys and values are read once. Scores stay in workgroup memory: one pass over them finds the maximum, another makes weights of them.
+// Where nothing is SHARED the result is normalised here, else attend_reduce joins the parts. Where a split begins depends on nothing
+// but its number, so neighbours in a batch change nothing.
 var<workgroup> scores: array<f32, GROUP * SPLIT>;
 var<workgroup> sums: array<vec2<f32>, GROUP>;
 var<workgroup> partial: array<vec4<f32>, WORKERS * GROUP>;
-
-// Where the vectors of key `position` begin.
-fn place(sequence: u32, position: u32, kv_head: u32) -> u32 {
-    let page = pages[sequence * MAX_PAGES + position / PAGE];
-    return ((page * KV_HEADS + kv_head) * PAGE + position % PAGE) * VECTORS;
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(

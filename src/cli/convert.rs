@@ -10,6 +10,7 @@ use super::table::{Side, table};
 use ffai::convert::{Conversion, FormatReport, convert};
 use ffai::generate::{Backend, OpenOptions, executor};
 use ffai::gpu::AdapterChoice;
+use ffai::kernels::forced_by_environment;
 use ffai::weights::{self, Checkpoint};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -65,7 +66,8 @@ fn open_options(arguments: &ConvertArguments) -> Result<OpenOptions, Ending> {
         Some(DeviceChoice::Use(adapter)) => adapter.clone(),
         _ => AdapterChoice::Best,
     };
-    Ok(OpenOptions { backend, adapter, memory_budget: arguments.memory_budget, ..OpenOptions::default() })
+    let forced = forced_by_environment().map_err(ffai::Error::from)?;
+    Ok(OpenOptions { backend, adapter, memory_budget: arguments.memory_budget, forced, ..OpenOptions::default() })
 }
 
 /// The conversion as a table, role by role, and what else is worth knowing.

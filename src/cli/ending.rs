@@ -1,5 +1,6 @@
 //! How a run ends other than well.
 
+use ffai::graph::ExecuteError;
 use std::io::{self, Write};
 
 /// Why a command stopped.
@@ -62,7 +63,7 @@ impl From<ffai::doctor::Error> for Ending {
 impl From<ffai::Error> for Ending {
     fn from(error: ffai::Error) -> Self {
         let status = match error {
-            ffai::Error::Option { .. } => 2,
+            ffai::Error::Option { .. } | ffai::Error::Device(ExecuteError::Variant(_)) => 2,
             _ => 1,
         };
         Self::Failed { status, message: error.to_string(), hint: error.hint() }

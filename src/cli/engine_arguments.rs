@@ -8,6 +8,7 @@ use ffai::doctor;
 use ffai::generate::{Backend, OpenOptions};
 use ffai::gpu::{AdapterChoice, KernelChoice};
 use ffai::graph::{Choices, Element};
+use ffai::kernels::forced_by_environment;
 use ffai::weights::hub;
 use std::collections::BTreeMap;
 
@@ -123,6 +124,7 @@ impl EngineArguments {
             memory_budget: self.memory_budget,
             kernels: self.kernels.into(),
             tuned: tuned()?,
+            forced: forced_by_environment().map_err(ffai::Error::from)?,
             hub: hub::Settings::from_environment().ok().filter(|hub| !hub.offline),
             ..OpenOptions::default()
         })

@@ -5,6 +5,7 @@ use super::ending::Ending;
 use super::engine_arguments::EngineArguments;
 use super::generate::choose;
 use super::inspection_view::view;
+use super::kernel_table::{KernelTable, optional};
 use super::output::Output;
 use clap::Args;
 use ffai::inspect::inspect;
@@ -12,7 +13,7 @@ use ffai::weights::Checkpoint;
 
 /// Which model, and what it is to run on.
 #[derive(Args, Debug)]
-#[command(after_help = NOTES)]
+#[command(after_help = NOTES, mut_arg("kernels", optional))]
 pub(crate) struct InspectArguments {
     /// The same as --model
     #[arg(value_name = "MODEL", conflicts_with = "model")]
@@ -24,6 +25,8 @@ pub(crate) struct InspectArguments {
     /// Print one JSON object instead of tables
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    table: KernelTable,
     #[command(flatten)]
     engine: EngineArguments,
 }
@@ -38,7 +41,10 @@ pub(crate) fn run(arguments: &InspectArguments, output: &mut Output) -> Result<(
     let options = arguments.engine.options()?;
     let named = arguments.model.clone().or_else(|| arguments.first.clone());
     let model = choose(named, arguments.engine.memory_budget, arguments.json)?;
-    let inspection = inspect(&Checkpoint::open(&model.path)?, &options)?;
+    let mut inspection = inspect(&Checkpoint::open(&model.path)?, &options)?;
+    if !arguments.table.wanted {
+        inspection.kernels = None;
+    }
     if !arguments.json {
         return output.text(&view(&inspection));
     }

@@ -1,6 +1,7 @@
 //! An inspection as people read it.
 
 use super::fetching::printable;
+use super::kernel_table;
 use super::table::{Side, table};
 use ffai::generate::Sourced;
 use ffai::inspect::{FitReport, Inspection, TokenText, TokenizerReport};
@@ -29,6 +30,10 @@ pub(crate) fn view(inspection: &Inspection) -> String {
     if let Some(fit) = &inspection.fit {
         let title = format!("memory on {} ({}) with --ctx {}", printable(&fit.device), fit.backend, fit.fit.context);
         text += &format!("\n{title}\n{}", memory(fit));
+    }
+    if let Some(kernels) = &inspection.kernels {
+        let device = inspection.fit.as_ref().map_or(String::new(), |fit| format!(" on {}", printable(&fit.device)));
+        text += &format!("\nkernels{device}\n{}", kernel_table::view(kernels));
     }
     for problem in &inspection.problems {
         text += &format!("\nproblem: {}\n", printable(problem));

@@ -15,6 +15,7 @@ mod generate_arguments;
 mod inspect;
 mod inspection_view;
 mod interrupt;
+mod kernel_table;
 mod man;
 mod metrics;
 mod models;

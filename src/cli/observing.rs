@@ -59,8 +59,8 @@ impl ObservingArguments {
 fn subscribe(debug: bool) -> Result<(), Ending> {
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
-    let gates = Gates::from_environment(variables)
-        .map_err(|error| Ending::usage(error.to_string(), Some(error.hint())))?;
+    let gates =
+        Gates::from_environment(variables).map_err(|error| Ending::usage(error.to_string(), Some(error.hint())))?;
     let gates = if debug { Gates::ALL } else { gates };
     let own = std::env::var("RUST_LOG").ok().filter(|filter| !filter.trim().is_empty());
     if own.is_none() && gates.is_closed() {

@@ -1,9 +1,9 @@
 //! Runs plans through the CPU twins: the reference for a whole model, and `--backend cpu`.
 
 use crate::graph::{
-    Bound, BufferId, BufferRole, Calibration, Choices, DeviceReport, DeviceSpan, ExecuteError, Executor, MappedPages,
-    MemoryPart, MemoryReport, MemoryUse, Method, Operand, Plan, PreparedId, Slice, Target, Tensor, TensorId, TensorInfo,
-    Ticket, Timing, Trace, TraceEvent, Twin, allocation,
+    Bound, BufferId, BufferRole, Calibration, Choices, DeviceReport, DeviceSpan, ExecuteError, Executor, Forced,
+    MappedPages, MemoryPart, MemoryReport, MemoryUse, Method, Operand, Plan, PreparedId, Slice, Target, Tensor,
+    TensorId, TensorInfo, Ticket, Timing, Trace, TraceEvent, Twin, VariantError, allocation,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -98,6 +98,19 @@ impl Cpu {
             trace: Trace::default(),
             budget: memory_budget,
         }
+    }
+
+    /// Records plans with the algorithms that were asked for: all run the one twin.
+    ///
+    /// # Errors
+    /// A source was asked for, and twins have none.
+    pub fn force(&mut self, forced: Forced) -> Result<(), ExecuteError> {
+        if let Some((kernel, source)) = forced.sources().next() {
+            let expected = "no source, since it runs twins";
+            return Err(VariantError::on("the CPU reference", kernel, expected, source).into());
+        }
+        self.target.choices = Choices::default().with(forced);
+        Ok(())
     }
 
     fn allocated(&self) -> u64 {

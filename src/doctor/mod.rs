@@ -1,10 +1,12 @@
 //! `ffai doctor`: whether this very device computes what it should, and how fast it is.
 
+mod candidates;
 mod chips;
 mod parity;
 mod stored;
 mod tuning;
 
+pub use candidates::{Candidate, candidates};
 pub use chips::{Known, chips, known};
 pub use parity::{compare, run, twin};
 pub use stored::{Error, place, save, tuned};

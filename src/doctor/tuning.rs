@@ -1,15 +1,16 @@
 //! Times the variants of a kernel against each other on this device, and keeps what wins.
 
+use super::candidates::{Candidate, candidates};
 use super::parity::with_buffers;
 use super::stored::Error;
 use crate::gpu::Gpu;
 use crate::graph::{
-    BufferId, BufferRole, Ceiling, Choices, ExecuteError, Executor, Format, Matrix, MatrixBlock, Operand, Plan, Recorder, Rng,
-    Slice, Tensor,
+    BufferId, BufferRole, Ceiling, Choices, ExecuteError, Executor, Format, Matrix, MatrixBlock, Operand, Plan,
+    Recorder, Rng, SOURCES, Slice, Tensor,
 };
 use crate::kernels::matmul::matmul;
 use crate::kernels::matvec::{Around, matvec};
-use crate::kernels::{AtSize, CATALOGUE, at_size};
+use crate::kernels::{AT_SIZE, CATALOGUE, ways};
 use crate::weights::format::FORMATS;
 use serde::Serialize;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ pub struct Timing {
     pub format: Option<&'static str>,
     /// Rows of the weights × their columns × columns of activations (1 when decoding); of other ops, what they work on.
     pub shape: String,
-    /// Where tiles lie and what the kernel is compiled from: `shared, wgsl`.
+    /// The algorithm, where there are several, and what the kernel is compiled from: `shared, wgsl`.
     pub variant: String,
     /// Microseconds per op, the median of all runs.
     pub median_us: f64,
@@ -64,22 +65,6 @@ impl Timing {
     }
 }
 
-/// A way to run an op, as choices that lead to it.
-struct Candidate {
-    label: String,
-    choices: Vec<(&'static str, &'static str)>,
-}
-
-impl Candidate {
-    fn choices(&self, format: Option<&str>) -> Choices {
-        let mut choices = Choices::default();
-        for (kernel, variant) in &self.choices {
-            choices.set(kernel, format, variant);
-        }
-        choices
-    }
-}
-
 /// A product of a model's size: rows, columns, tokens.
 type Shape = [u32; 3];
 
@@ -96,7 +81,7 @@ pub(super) fn compare(
     ceilings: &[Ceiling],
     progress: &mut dyn FnMut(&str),
 ) -> Result<(Vec<Timing>, Choices), ExecuteError> {
-    let software = gpu.target().software;
+    let (native, software) = (gpu.device().kernels, gpu.target().software);
     let (decode, prefill): (&[Shape], &[Shape]) = match software {
         true => (&[[1024, 1024, 1]], &[[512, 1024, 64]]),
         false => (&[[4096, 4096, 1], [14336, 4096, 1]], &[[4096, 4096, 64], [4096, 4096, 512]]),
@@ -107,7 +92,7 @@ pub(super) fn compare(
         let Some(format) = FORMATS.iter().copied().find(|format| format.name == name) else { continue };
         progress(name);
         for (op, shapes) in [("matvec", decode), ("matmul", prefill)] {
-            let candidates = candidates(gpu, op, format);
+            let candidates = candidates(native, &[op], Some(format));
             let mut found: Vec<Vec<Timing>> = Vec::new();
             for &shape in shapes {
                 let mut at_shape = Vec::new();
@@ -126,15 +111,16 @@ pub(super) fn compare(
             timings.extend(found.into_iter().flatten());
         }
     }
-    for AtSize { op, kernels, case } in at_size(gpu.target()) {
-        progress(op);
-        let candidates = sources(gpu, kernels);
+    for at_size in AT_SIZE {
+        progress(at_size.op);
+        let candidates = candidates(native, at_size.kernels, None);
         let mut found = Vec::new();
         for candidate in &candidates {
             gpu.set_choices(candidate.choices(None));
+            let case = at_size.case(gpu.target());
             let seconds =
-                with_buffers(gpu, &case, |gpu, case| runs(gpu, case.plan.clone(), &case.inputs, case.checks[0].0));
-            found.push(Timing::new(op, None, case.label.clone(), candidate.label.clone(), &seconds?));
+                with_buffers(gpu, &case, |gpu, case| runs(gpu, case.plan.clone(), &case.inputs, case.checks[0].0))?;
+            found.push(Timing::new(at_size.op, None, case.label, candidate.label.clone(), &seconds));
         }
         gpu.set_choices(Choices::default());
         mark(&mut found);
@@ -151,50 +137,9 @@ fn choose(candidates: &[Candidate], found: &[Vec<Timing>], format: Option<&str>,
         found.iter().any(|timings| timings[index].wins)
             && found.iter().all(|timings| timings[index].wins || timings.iter().all(|timing| !timing.wins))
     });
-    for (kernel, variant) in best.iter().flat_map(|&index| &candidates[index].choices) {
-        winners.set(kernel, format, variant);
+    if let Some(index) = best {
+        winners.add(&candidates[index].choices(format));
     }
-}
-
-/// Kernels without weights: from WGSL and, where they have overrides that run here, from those.
-fn sources(gpu: &Gpu, kernels: &[&'static str]) -> Vec<Candidate> {
-    let of = |source: &'static str| Candidate {
-        label: source.to_owned(),
-        choices: kernels.iter().map(|&kernel| (kernel, source)).collect(),
-    };
-    match gpu.device().kernels {
-        "msl" => vec![of("wgsl"), of("msl")],
-        native => vec![of(native)],
-    }
-}
-
-fn candidates(gpu: &Gpu, op: &str, format: &Format) -> Vec<Candidate> {
-    let native = gpu.device().kernels;
-    let overridden = native == "msl" && !format.metal.is_empty();
-    let mut found = Vec::new();
-    let tiles: &[(&str, &str)] = match op {
-        "matmul" => &[("registers", "matmul"), ("shared", "matmul_tiled")],
-        _ => &[("", "matvec")],
-    };
-    for &(tile, kernel) in tiles {
-        let mut sources = vec![if native == "msl" { "wgsl" } else { native }];
-        // Tiles in registers have no override.
-        if overridden && tile != "registers" {
-            sources.push("msl");
-        }
-        for source in sources {
-            let mut choices = vec![(kernel, source)];
-            let mut label = source.to_owned();
-            if !tile.is_empty() {
-                choices.push(("matmul", tile));
-                label = format!("{tile}, {source}");
-            }
-            // The algorithm is a choice of its own; its kernel's source another.
-            choices.retain(|&(name, variant)| name != "matmul" || variant == tile);
-            found.push(Candidate { label, choices });
-        }
-    }
-    found
 }
 
 /// Marks the fastest where its slowest run beats the fastest run of every other.
@@ -305,14 +250,15 @@ fn runs(
 pub(super) fn check(choices: &Choices) -> Result<(), Error> {
     for (key, variant) in choices.iter() {
         let kernel = key.split(' ').next().unwrap_or_default();
-        let known: &[&str] = match kernel {
-            "matmul" => &["registers", "shared"],
-            name if CATALOGUE.iter().any(|kernel| kernel.name == name && kernel.metal.is_some()) => {
-                &["wgsl", "msl", "spirv"]
+        let known: Vec<&str> = match CATALOGUE.iter().find(|known| known.name == kernel) {
+            None => Vec::new(),
+            Some(kernel) => {
+                let own = if kernel.metal.is_some() { &SOURCES[..] } else { &[] };
+                let algorithms = ways(kernel.name).filter_map(|way| Some(way.algorithm?.name));
+                own.iter().copied().chain(algorithms).collect()
             }
-            _ => &[],
         };
-        if !known.contains(&variant) {
+        if variant.split(' ').any(|word| !known.contains(&word)) {
             return Err(Error::Choice { key: key.to_owned(), found: variant.to_owned() });
         }
     }
@@ -327,9 +273,10 @@ mod tests {
 
     #[test]
     fn each_plan_runs_the_kernels_that_are_chosen_by_its_time() {
-        for AtSize { op, kernels, case } in at_size(Cpu::new(None).target()) {
-            let run: BTreeSet<&str> = case.plan.ops.iter().map(|op| op.kernel.name).collect();
-            assert_eq!(run, kernels.iter().copied().collect(), "{op}");
+        for at_size in AT_SIZE {
+            let plan = at_size.case(Cpu::new(None).target()).plan;
+            let run: BTreeSet<&str> = plan.ops.iter().map(|op| op.kernel.op()).collect();
+            assert_eq!(run, at_size.kernels.iter().copied().collect(), "{}", at_size.op);
         }
     }
 }

@@ -5,14 +5,14 @@ use super::step_buffers::StepBuffers;
 use crate::Error;
 use crate::cache::{Cache, CacheShape, MAX_SEQUENCES, SequenceId};
 use crate::graph::{
-    Ceiling, Counters, DeviceReport, Element, ExecuteError, Executor, MemoryPart, MemoryReport, Operand, PassSpan, Plan,
-    Slice, Ticket, Timing,
+    Ceiling, Counters, DeviceReport, Element, ExecuteError, Executor, MemoryPart, MemoryReport, Operand, PassSpan,
+    Plan, Slice, Ticket, Timing,
 };
 use crate::kernels::attend_decode::SPLIT;
 use crate::kernels::sampling::{Sampling, Settings};
 use crate::measure::{Gauge, MemorySample, MemoryTree};
-use crate::observe;
 use crate::model::Model;
+use crate::observe;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;

@@ -6,7 +6,7 @@ use super::step_buffers::StepBuffers;
 use crate::Error;
 use crate::cache::{Cache, CacheShape};
 use crate::error::{Misfit, Offered, Shortage, Smaller};
-use crate::graph::{Element, ExecuteError, Executor, MemoryReport, Needs, Rehearsal};
+use crate::graph::{Element, ExecuteError, Executor, MemoryReport, Needs, Plan, Rehearsal};
 use crate::kernels::paged::PAGE;
 use crate::model::{self, Model, ModelConfig};
 use crate::weights::{Checkpoint, Loader, format, hub, siblings};
@@ -84,11 +84,8 @@ impl RehearsedModel {
     /// The same, were its weights of `weights` bytes.
     fn fit_with(&self, weights: u64, context: u32) -> Result<Fit, Error> {
         let mut device = Rehearsal::of(&self.device);
-        let mut buffers = StepBuffers::new(&mut device, self.chunk)?;
-        let mut cache = Cache::new(&mut device, self.shape(context))?;
-        buffers.count_tokens(&mut device, self.model.config().vocab)?;
-        for key in Key::largest(self.chunk, context) {
-            let (plan, _) = record(device.target(), &*self.model, &cache, &buffers, key);
+        let (mut cache, plans) = self.record(&mut device, context)?;
+        for plan in plans {
             device.prepare(Arc::new(plan))?;
         }
         if let Some(sequence) = cache.open() {
@@ -102,6 +99,23 @@ impl RehearsedModel {
         }
         let needs = Needs { weights, ..device.needs() };
         Ok(Fit { context, needs, used: self.memory.allocated, budget: self.memory.budget })
+    }
+
+    /// The plans of a sequence of `context` tokens: a whole chunk of a prompt, and a step at the end, with every way to sample.
+    ///
+    /// # Errors
+    /// Those of [`Self::fit`].
+    pub fn plans(&self, context: u32) -> Result<[Plan; 2], Error> {
+        Ok(self.record(&mut Rehearsal::of(&self.device), context)?.1)
+    }
+
+    fn record(&self, device: &mut Rehearsal, context: u32) -> Result<(Cache, [Plan; 2]), Error> {
+        let mut buffers = StepBuffers::new(device, self.chunk)?;
+        let cache = Cache::new(device, self.shape(context))?;
+        buffers.count_tokens(device, self.model.config().vocab)?;
+        let plan = |key| record(device.target(), &*self.model, &cache, &buffers, key).0;
+        let plans = Key::largest(self.chunk, context).map(plan);
+        Ok((cache, plans))
     }
 
     fn fits(&self, weights: u64, context: u32) -> bool {

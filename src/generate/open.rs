@@ -5,7 +5,7 @@ use super::fit::{RehearsedModel, check_context};
 use crate::Error;
 use crate::cpu::Cpu;
 use crate::gpu::{AdapterChoice, Gpu, GpuOptions, KernelChoice};
-use crate::graph::{Choices, Element, Executor};
+use crate::graph::{Choices, Element, Executor, Forced};
 use crate::model;
 use crate::observe;
 use crate::text::{Tokenizer, Vocabulary};
@@ -48,6 +48,8 @@ pub struct OpenOptions {
     pub tuned: BTreeMap<String, Choices>,
     /// Times ops as on a device that takes no timestamps.
     pub without_timestamps: bool,
+    /// Which variants of kernels were asked for; `crate::kernels::forced_by_environment` reads them.
+    pub forced: Forced,
     /// Who is asked for smaller quantizations of a model that came from the hub and does not fit; `None` asks nobody.
     pub hub: Option<hub::Settings>,
 }
@@ -66,6 +68,7 @@ impl Default for OpenOptions {
             kernels: KernelChoice::Auto,
             tuned: BTreeMap::new(),
             without_timestamps: false,
+            forced: Forced::default(),
             hub: None,
         }
     }
@@ -122,6 +125,12 @@ pub fn load(
     let Some(context) = rehearsed.context(options.context) else {
         return Err(rehearsed.misfit(checkpoint, &*executor, options));
     };
+    // What is asked of kernels has to be possible before weights are read.
+    if !options.forced.is_empty() {
+        for op in rehearsed.plans(context)?.iter().flat_map(|plan| &plan.ops) {
+            executor.source(op)?;
+        }
+    }
     let names = family.names(checkpoint);
     let model = family.load(&mut Loader::new(checkpoint, names, &mut *executor, progress))?;
     executor.flush()?;
@@ -131,7 +140,11 @@ pub fn load(
 /// What runs plans, as `options` choose it.
 pub fn executor(options: &OpenOptions) -> Result<Box<dyn Executor>, Error> {
     Ok(match options.backend {
-        Backend::Cpu => Box::new(Cpu::new(options.memory_budget)),
+        Backend::Cpu => {
+            let mut cpu = Cpu::new(options.memory_budget);
+            cpu.force(options.forced.clone())?;
+            Box::new(cpu)
+        }
         Backend::Gpu => Box::new(Gpu::open(&GpuOptions {
             adapter: options.adapter.clone(),
             checked: options.checked,
@@ -140,6 +153,7 @@ pub fn executor(options: &OpenOptions) -> Result<Box<dyn Executor>, Error> {
             kernels: options.kernels,
             tuned: options.tuned.clone(),
             without_timestamps: options.without_timestamps,
+            forced: options.forced.clone(),
         })?),
     })
 }

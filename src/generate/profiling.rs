@@ -119,9 +119,9 @@ impl RunProfile {
         };
         let last = self.tokens.last().map(|token| token.counters);
         let counters = steady.or(last);
-        let advice = plan.zip(counters).map_or_else(Vec::new, |(plan, counters)| {
-            advice(&Step { plan, counters, steady: steady.is_some() })
-        });
+        let advice = plan
+            .zip(counters)
+            .map_or_else(Vec::new, |(plan, counters)| advice(&Step { plan, counters, steady: steady.is_some() }));
         Some(Profile {
             method,
             slowdown,

@@ -21,9 +21,9 @@ pub use platform::{Activity, Chip, CommandBufferTime, DeviceMemory, Interval, Th
 pub use source::{Language, metal, wgsl};
 
 use crate::graph::{
-    BufferId, BufferRole, Calibration, Ceiling, Choices, DeviceReport, ExecuteError, Executor, MappedPages, MemoryPart,
-    MemoryReport, MemoryUse, Operand, PassSpan, Plan, PreparedId, Slice, Target, Tensor, Ticket, Timing, Trace,
-    TraceEvent,
+    BufferId, BufferRole, Calibration, Ceiling, Choices, DeviceReport, ExecuteError, Executor, Forced, MappedPages,
+    MemoryPart, MemoryReport, MemoryUse, Op, Operand, PassSpan, Plan, PreparedId, Slice, Target, Tensor, Ticket,
+    Timing, Trace, TraceEvent, VariantError, Why,
 };
 use adapter::Opened;
 use buffers::Buffers;
@@ -68,6 +68,8 @@ pub struct GpuOptions {
     pub tuned: BTreeMap<String, Choices>,
     /// Times ops as on a device that takes no timestamps, whatever this one does.
     pub without_timestamps: bool,
+    /// Which variants were asked for, kernel by kernel. They outweigh `kernels` and `tuned`.
+    pub forced: Forced,
 }
 
 /// Changes shader sources before they are compiled: `(kernel name, source) -> source`. Tests plant faults with it.
@@ -146,14 +148,15 @@ impl Gpu {
         let mut target = opened.target.clone();
         target.subgroup = probe::subgroup_size(&opened.device, &opened.queue)?;
         target.software = options.software.unwrap_or(target.software);
-        if let Some(choices) = options.tuned.get(&identity(&opened.info)) {
-            target.choices = choices.clone();
-        }
+        let tuned = options.tuned.get(&identity(&opened.info)).cloned().unwrap_or_default();
+        target.choices = tuned.with(options.forced.clone());
         let (language, warning) = kernels(options, &opened, target.subgroup)?;
+        check_sources(options, &opened, target.subgroup, language)?;
+        let why = if options.kernels == KernelChoice::Auto { Why::Default } else { Why::Forced };
         let budget = options.memory_budget.or_else(|| memory::budget(&opened.device, &opened.info));
         Ok(Self {
             buffers: Buffers::new(&opened.device, &opened.queue, &target, opened.info.name.clone(), budget),
-            pipelines: Pipelines::new(options.checked, language),
+            pipelines: Pipelines::new(options.checked, language, why),
             prepared: HashMap::new(),
             next_plan: 0,
             readback: Readback::default(),
@@ -186,7 +189,7 @@ impl Gpu {
         identity(&self.info)
     }
 
-    /// Runs other variants from here on. Plans that are prepared keep theirs.
+    /// Runs other variants from here on, asked for or not. Plans that are prepared keep theirs.
     pub fn set_choices(&mut self, choices: Choices) {
         self.target.choices = choices;
     }
@@ -233,10 +236,11 @@ impl Gpu {
             self.buffers.create_arena(plan.arena_bytes)?;
         }
         let mut dispatches = Vec::with_capacity(plan.ops.len());
-        let lengths = self.lengths(plan);
-        for (index, op) in plan.ops.iter().enumerate() {
-            let Pipeline { pipeline, layout, lengths: wants } =
-                self.pipelines.get(&self.device, op, &self.target.choices)?;
+        let languages =
+            plan.ops.iter().map(|op| Ok(self.language(op)?.0)).collect::<Result<Vec<Language>, ExecuteError>>()?;
+        let lengths = languages.iter().any(|language| *language != Language::Wgsl).then(|| self.lengths(plan));
+        for (index, (op, language)) in plan.ops.iter().zip(languages).enumerate() {
+            let Pipeline { pipeline, layout, lengths: wants } = self.pipelines.get(&self.device, op, language)?;
             let mut entries: Vec<wgpu::BindGroupEntry<'_>> = op
                 .operands
                 .iter()
@@ -263,10 +267,7 @@ impl Gpu {
     }
 
     /// The lengths of each op's operands in bytes, for shaders that wgpu does not tell them.
-    fn lengths(&self, plan: &Plan) -> Option<wgpu::Buffer> {
-        if self.language == Language::Wgsl || plan.ops.is_empty() {
-            return None;
-        }
+    fn lengths(&self, plan: &Plan) -> wgpu::Buffer {
         let mut bytes = vec![0; plan.ops.len() * LENGTHS as usize];
         for (op, bytes) in plan.ops.iter().zip(bytes.chunks_exact_mut(LENGTHS as usize)) {
             for (operand, bytes) in op.operands.iter().zip(bytes.chunks_exact_mut(4)) {
@@ -281,7 +282,11 @@ impl Gpu {
             mapped_at_creation: false,
         });
         self.queue.write_buffer(&buffer, 0, &bytes);
-        Some(buffer)
+        buffer
+    }
+
+    fn language(&self, op: &Op) -> Result<(Language, Why), ExecuteError> {
+        Ok(self.pipelines.language(op, &self.target.choices, &self.info.name)?)
     }
 
     /// Lets the arena's memory go. Bind groups would keep it: they are made anew when their plans run again.
@@ -344,6 +349,23 @@ fn kernels(options: &GpuOptions, opened: &Opened, subgroup: u32) -> Result<(Lang
     }
 }
 
+/// Refuses what was asked for kernel by kernel where this device does not run it at all. What single ops do not take shows when they
+/// are recorded.
+fn check_sources(options: &GpuOptions, opened: &Opened, subgroup: u32, language: Language) -> Result<(), ExecuteError> {
+    let foreign = |source: &str| source != Language::Wgsl.name() && source != language.name();
+    let Some((kernel, source)) = options.forced.sources().find(|(_, source)| foreign(source)) else { return Ok(()) };
+    let able = opened.device.features().contains(wgpu::Features::PASSTHROUGH_SHADERS)
+        && opened.info.backend == wgpu::Backend::Metal
+        && source == Language::Msl.name();
+    if !able {
+        return Err(VariantError::on(&opened.info.name, kernel, "wgsl, since it has no Metal", source).into());
+    }
+    let text = smoke::text(Language::Msl);
+    smoke::run(&opened.device, &opened.queue, Language::Msl, &text, subgroup).map_err(|error| {
+        ExecuteError::Device(format!("kernel `{kernel}` cannot run from {source}: the kernel `smoke` fails: {error}"))
+    })
+}
+
 impl Executor for Gpu {
     fn target(&self) -> &Target {
         &self.target
@@ -357,6 +379,10 @@ impl Executor for Gpu {
             kernels: self.language.name(),
             warning: self.warning.clone(),
         }
+    }
+
+    fn source(&self, op: &Op) -> Result<(&'static str, Why), ExecuteError> {
+        self.language(op).map(|(language, why)| (language.name(), why))
     }
 
     fn allocate(&mut self, label: &str, role: BufferRole, bytes: u64) -> Result<BufferId, ExecuteError> {

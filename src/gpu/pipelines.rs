@@ -2,12 +2,14 @@
 
 use super::SourceHook;
 use super::source::{self, Language};
-use crate::graph::{Access, Binding, Choices, ExecuteError, Kernel, Op};
+use crate::graph::{Access, Binding, Choices, ExecuteError, Kernel, Op, VariantError, Why};
 use std::collections::HashMap;
 
 pub(super) struct Pipelines {
     checked: bool,
     preferred: Language,
+    /// Who prefers it.
+    why: Why,
     hook: Option<SourceHook>,
     layouts: HashMap<(&'static str, bool), wgpu::BindGroupLayout>,
     compiled: HashMap<Key, Pipeline>,
@@ -32,26 +34,41 @@ struct Key {
 }
 
 impl Pipelines {
-    pub(super) fn new(checked: bool, preferred: Language) -> Self {
-        Self { checked, preferred, hook: None, layouts: HashMap::new(), compiled: HashMap::new() }
+    pub(super) fn new(checked: bool, preferred: Language, why: Why) -> Self {
+        Self { checked, preferred, why, hook: None, layouts: HashMap::new(), compiled: HashMap::new() }
     }
 
     pub(super) fn set_hook(&mut self, hook: SourceHook) {
         self.hook = Some(hook);
     }
 
-    /// What an op's pipeline is compiled from.
-    pub(super) fn language(&self, op: &Op, choices: &Choices) -> Language {
-        let chosen = choices.get(op.kernel.name, op.format.map(|format| format.name));
-        match self.preferred {
-            Language::Msl if chosen == Some(Language::Wgsl.name()) => Language::Wgsl,
-            Language::Msl if source::metal(op).is_none() => Language::Wgsl,
-            language => language,
-        }
+    /// What an op's pipeline is compiled from, and who chose that.
+    ///
+    /// # Errors
+    /// A source was asked for of this very kernel, and does not take the op.
+    pub(super) fn language(&self, op: &Op, choices: &Choices, device: &str) -> Result<(Language, Why), VariantError> {
+        let overridden = source::overriding(op).is_some();
+        let usual = match self.preferred {
+            Language::Msl if !overridden => (Language::Wgsl, Why::Default),
+            language => (language, self.why),
+        };
+        let chosen = choices.source(op.kernel, op.format.map(|format| format.name));
+        Ok(match chosen.map(|(name, why)| (name == Language::Msl.name(), why)) {
+            Some((true, Why::Forced)) if !overridden => {
+                let format = op.format.map_or(String::new(), |format| format!(" with {}", format.name));
+                let expected = format!("wgsl of {}{format}", op.label());
+                return Err(VariantError::on(device, op.kernel.op(), &expected, Language::Msl.name()));
+            }
+            Some((true, Why::Forced)) => (Language::Msl, Why::Forced),
+            Some((false, Why::Forced)) => (Language::Wgsl, Why::Forced),
+            Some((false, why)) if usual.0 == Language::Msl => (Language::Wgsl, why),
+            Some((true, why)) if usual.0 == Language::Msl => (Language::Msl, why),
+            _ => usual,
+        })
     }
 
-    pub(super) fn get(&mut self, device: &wgpu::Device, op: &Op, choices: &Choices) -> Result<Pipeline, ExecuteError> {
-        let (kernel, language) = (op.kernel, self.language(op, choices));
+    pub(super) fn get(&mut self, device: &wgpu::Device, op: &Op, language: Language) -> Result<Pipeline, ExecuteError> {
+        let kernel = op.kernel;
         let format = op.format.map(|format| format.name);
         let key = Key { kernel: kernel.name, format, language, prelude: op.constants.wgsl() };
         if let Some(pipeline) = self.compiled.get(&key) {

@@ -1,6 +1,6 @@
 //! The text that a kernel is compiled from: WGSL, or a source that the driver gets as it is.
 
-use crate::graph::{ExecuteError, Op, Value};
+use crate::graph::{ExecuteError, Metal, Op, Value};
 
 /// What a pipeline is compiled from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,10 +46,7 @@ pub fn wgsl(op: &Op) -> String {
 /// The override of an op for Metal, in the same order; `None` where there is none or it does not take the op. Its entry point has the
 /// kernel's name, and the slot behind the last binding holds the length of each binding in bytes, as u32.
 pub fn metal(op: &Op) -> Option<String> {
-    let metal = op.kernel.metal.as_ref()?;
-    if op.format.is_some_and(|format| format.metal.is_empty()) || !(metal.takes)(op) {
-        return None;
-    }
+    let metal = overriding(op)?;
     let mut text = String::from(include_str!("../../msl/lib/begin.metal"));
     text.push_str(&op.constants.metal());
     if let Some(format) = op.format {
@@ -58,6 +55,13 @@ pub fn metal(op: &Op) -> Option<String> {
     }
     text.extend(metal.pieces.iter().copied());
     Some(text)
+}
+
+/// The override that takes the op.
+pub(super) fn overriding(op: &Op) -> Option<&'static Metal> {
+    let metal = op.kernel.metal.as_ref()?;
+    let reads = op.format.is_none_or(|format| !format.metal.is_empty());
+    (reads && (metal.takes)(op)).then_some(metal)
 }
 
 pub(super) fn text(op: &Op, language: Language) -> String {

@@ -38,11 +38,7 @@ impl Gpu {
     }
 
     /// See [`Executor::submit_timed`].
-    pub(super) fn run_timed(
-        &mut self,
-        plan: PreparedId,
-        reads: &[Operand],
-    ) -> Result<(Ticket, Timing), ExecuteError> {
+    pub(super) fn run_timed(&mut self, plan: PreparedId, reads: &[Operand]) -> Result<(Ticket, Timing), ExecuteError> {
         if self.timestamps {
             let (ticket, spans) = self.stamped(plan, reads)?;
             let timing = Timing { method: Method::Timestamps, spans, clock: self.clock(FRESH) };
@@ -61,10 +57,7 @@ impl Gpu {
         }
         let (method, clock) = match by_driver {
             true => (Method::CommandBuffers, None),
-            false => (
-                Method::Submissions,
-                Some(Calibration { host: start, device: 0.0, uncertainty: Duration::ZERO }),
-            ),
+            false => (Method::Submissions, Some(Calibration { host: start, device: 0.0, uncertainty: Duration::ZERO })),
         };
         let encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let ticket = self.hand_over(encoder, plan, reads, 0, 0);

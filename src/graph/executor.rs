@@ -1,7 +1,8 @@
 //! What runs plans: the GPU, or the CPU twins.
 
 use super::{
-    BufferId, Ceiling, Choices, MappedPages, MemoryPart, Operand, PassSpan, Plan, Slice, Tensor, Timing, Trace,
+    BufferId, Ceiling, Choices, MappedPages, MemoryPart, Op, Operand, PassSpan, Plan, Slice, Tensor, Timing, Trace,
+    VariantError, Why,
 };
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ pub struct Target {
     pub f16: bool,
     /// A driver that runs on the CPU: barriers and shared memory cost more than arithmetic there.
     pub software: bool,
-    /// Which variants of kernels it runs, where that was measured.
+    /// Which variants of kernels it runs, where that was measured or asked for.
     pub choices: Choices,
 }
 
@@ -117,6 +118,9 @@ pub enum ExecuteError {
         /// The device.
         device: String,
     },
+    /// A variant of a kernel that was asked for, and that there is not or that the device cannot run.
+    #[error(transparent)]
+    Variant(#[from] VariantError),
     /// The device failed or was lost.
     #[error("the device failed: {0}")]
     Device(String),
@@ -147,6 +151,7 @@ impl ExecuteError {
             }
             Self::MissingFeature { feature: "f16", .. } => "run with `--kv-cache f32`",
             Self::MissingFeature { .. } => "choose another device (`ffai --device list`) or run with `--backend cpu`",
+            Self::Variant(error) => &error.hint,
             Self::Device(_) => return None,
         };
         Some(text.to_owned())
@@ -166,6 +171,15 @@ pub trait Executor {
 
     /// What runs, for people.
     fn device(&self) -> DeviceReport;
+
+    /// What an op runs from here, and who chose that. The CPU runs twins, whatever the kernel.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Variant`] where a source was asked for that this op or this device does not have.
+    fn source(&self, op: &Op) -> Result<(&'static str, Why), ExecuteError> {
+        let _ = op;
+        Ok((self.device().kernels, Why::Default))
+    }
 
     /// A zeroed buffer.
     fn allocate(&mut self, label: &str, role: BufferRole, bytes: u64) -> Result<BufferId, ExecuteError>;

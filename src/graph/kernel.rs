@@ -47,6 +47,8 @@ pub struct Kernel {
     pub name: &'static str,
     /// One line for the catalogue.
     pub about: &'static str,
+    /// Which way of several it is, where others compute the same.
+    pub algorithm: Option<Algorithm>,
     /// WGSL pieces, joined in order behind the prelude of constants and the format's source.
     pub wgsl: &'static [&'static str],
     /// A source that takes the WGSL's place on Apple GPUs.
@@ -59,6 +61,22 @@ pub struct Kernel {
     pub cases: fn(&mut Cases),
     /// Largest error against the twin.
     pub tolerance: Tolerance,
+}
+
+impl Kernel {
+    /// What it computes, whichever way: choices go by this name, and by its own.
+    pub fn op(&self) -> &'static str {
+        self.algorithm.map_or(self.name, |algorithm| algorithm.of)
+    }
+}
+
+/// One way of several to compute the same, each a kernel with a shader of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Algorithm {
+    /// What is computed; all ways to it share this name, which is that of one of their kernels: `attend_decode`.
+    pub of: &'static str,
+    /// The way, as choices spell it: `online`.
+    pub name: &'static str,
 }
 
 impl std::fmt::Debug for Kernel {

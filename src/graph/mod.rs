@@ -21,10 +21,10 @@ mod trace;
 mod twin;
 
 pub use cases::{Case, CaseRecorder, Cases, Rng};
-pub use choices::Choices;
+pub use choices::{Choices, Forced, SOURCES, VariantError, Why};
 pub(crate) use executor::binary;
 pub use executor::{BufferRole, DeviceReport, ExecuteError, Executor, MemoryReport, PreparedId, Target, Ticket};
-pub use kernel::{Access, Binding, Constants, FileUnit, Format, Kernel, Metal, ScaleUnit, Tolerance, Value};
+pub use kernel::{Access, Algorithm, Binding, Constants, FileUnit, Format, Kernel, Metal, ScaleUnit, Tolerance, Value};
 pub use mapped::MappedPages;
 pub use matrix::{Matrix, MatrixBlock};
 pub use plan::{Cost, KeyBucket, Op, Plan, TensorInfo, Zone, ZoneId};

@@ -96,6 +96,21 @@ impl Op {
     }
 }
 
+impl Op {
+    /// The algorithm that it runs, where what it computes can be computed in several ways.
+    pub fn variant(&self) -> Option<&'static str> {
+        self.kernel.algorithm.map(|algorithm| algorithm.name)
+    }
+
+    /// What it computes and, where there are several ways, which it takes: `attend_decode (two-pass)`. Timings go by it.
+    pub fn label(&self) -> String {
+        match self.variant() {
+            Some(variant) => format!("{} ({variant})", self.kernel.op()),
+            None => self.kernel.name.to_owned(),
+        }
+    }
+}
+
 /// Where a tensor lives in the arena, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct TensorInfo {

@@ -35,6 +35,13 @@ impl Recorder {
         &self.target
     }
 
+    /// Takes `kernel` wherever it could stand, whatever was chosen for the device. Cases of one of several kernels ask for it.
+    pub fn choose(&mut self, kernel: &Kernel) {
+        if let Some(algorithm) = kernel.algorithm {
+            self.target.choices.force(algorithm.of, algorithm.name);
+        }
+    }
+
     /// Names everything that `body` records. Zones nest.
     pub fn zone<T>(&mut self, name: impl std::fmt::Display, body: impl FnOnce(&mut Self) -> T) -> T {
         let outer = &self.zones[self.open.last().map_or(0, |zone| zone.0 as usize)].path;
@@ -73,7 +80,18 @@ impl Recorder {
         assert!(workgroups.iter().all(|&count| count > 0), "{}: empty dispatch {workgroups:?}", kernel.name);
         let zone = self.open.last().copied().unwrap_or(ZoneId(0));
         let (operands, name) = (operands.to_vec(), kernel.name);
-        self.ops.push_mut(Op { kernel, format, constants, operands, workgroups, zone, cost, name, keys: None, hazard: false })
+        self.ops.push_mut(Op {
+            kernel,
+            format,
+            constants,
+            operands,
+            workgroups,
+            zone,
+            cost,
+            name,
+            keys: None,
+            hazard: false,
+        })
     }
 
     /// Lays the arena out and counts hazards.

@@ -1,8 +1,10 @@
 //! What a checkpoint is, and whether it runs here: found without loading its weights.
 
+mod kernels;
 mod tokenizer;
 mod weights;
 
+pub use kernels::{Chosen, KernelRow};
 pub use tokenizer::{Probe, TokenText, TokenizerReport};
 pub use weights::{Parameters, WeightRow};
 
@@ -69,6 +71,9 @@ pub struct Inspection {
     /// Whether it fits the device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fit: Option<FitReport>,
+    /// What runs a chunk of a prompt and a step on the device; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernels: Option<Vec<KernelRow>>,
 }
 
 /// How thinking is marked.
@@ -114,7 +119,7 @@ pub struct FitReport {
 /// Looks at a checkpoint, and whether it fits what `options` would run it on.
 ///
 /// # Errors
-/// `options` ask for a device that is not there, or for a context that no run of the model may have. What is wrong with the
+/// `options` ask for a device that is not there, for a variant of a kernel that the device cannot run, or for a context that no run of the model may have. What is wrong with the
 /// checkpoint is told as a problem.
 pub fn inspect(checkpoint: &Checkpoint, options: &OpenOptions) -> Result<Inspection, Error> {
     let mut problems = Vec::new();
@@ -142,6 +147,7 @@ pub fn inspect(checkpoint: &Checkpoint, options: &OpenOptions) -> Result<Inspect
         sampling: None,
         cache: None,
         fit: None,
+        kernels: None,
     };
     inspection.read_text(checkpoint);
     if family.is_some() {
@@ -184,7 +190,9 @@ impl Inspection {
     /// Shape, computation, memory.
     fn rehearse(&mut self, checkpoint: &Checkpoint, options: &OpenOptions) -> Result<(), Error> {
         let device = match executor(options) {
-            Err(error @ Error::Device(ExecuteError::NoSuchAdapter { .. })) => return Err(error),
+            Err(error @ Error::Device(ExecuteError::NoSuchAdapter { .. } | ExecuteError::Variant(_))) => {
+                return Err(error);
+            }
             Err(error) => {
                 self.problems.push(error.to_string());
                 None
@@ -217,19 +225,19 @@ impl Inspection {
         self.computes = Some(rehearsed.model().describe());
         self.shape = Some(config);
         if let Some(device) = device {
-            self.measure(checkpoint, &*device, options, &rehearsed);
+            self.measure(checkpoint, &*device, options, &rehearsed)?;
         }
         Ok(())
     }
 
-    /// Whether it fits.
+    /// Whether it fits, and what runs it.
     fn measure(
         &mut self,
         checkpoint: &Checkpoint,
         device: &dyn Executor,
         options: &OpenOptions,
         rehearsed: &RehearsedModel,
-    ) {
+    ) -> Result<(), Error> {
         if let Err(error) = check_features(device, options.kv) {
             self.problems.push(error.to_string());
         }
@@ -239,6 +247,10 @@ impl Inspection {
             self.problems.push(error.to_string());
         }
         let context = context.unwrap_or_else(|| rehearsed.least_context(options.context));
+        // Where no cache can be made for the context, nothing runs, and the reason is told below.
+        if let Ok(plans) = rehearsed.plans(context) {
+            self.kernels = Some(kernels::rows(device, &plans)?);
+        }
         let DeviceReport { backend, name, .. } = device.device();
         match rehearsed.fit(context) {
             Ok(fit) => {
@@ -256,6 +268,7 @@ impl Inspection {
             Err(_) if hint.is_some() => {}
             Err(error) => self.problems.push(error.to_string()),
         }
+        Ok(())
     }
 }
 

@@ -1,20 +1,24 @@
 //! Attention of single rows: the first of two passes when the keys are split.
 
+use super::attend_decode_online as online;
 use super::attend_reduce::attend_reduce;
 use super::paged::{self, Heads, Pages, Scores};
+use super::variants::pick;
 use super::{THREADGROUP_MEMORY, input, output, weight};
-use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, KeyBucket, Metal, Op, Recorder, Slice, Tensor, Tolerance, Twin, Value};
+use crate::graph::{Algorithm, Binding, Cases, Constants, Cost, Dispatch, Element, Kernel, KeyBucket, Metal, Op, Recorder, Slice, Tensor, Tolerance, Twin, Value};
 
 /// Keys per split. Fixed, so that a sequence is summed in the same order whatever stands beside it.
 pub const SPLIT: u32 = 128;
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "attend_decode",
-    about: "attention of single rows over pages, split over keys",
+    about: "attention of single rows over pages, split over keys, whose scores are kept",
+    algorithm: Some(Algorithm { of: "attend_decode", name: "two-pass" }),
     wgsl: &[
         include_str!("../../wgsl/lib/kv.wgsl"),
         include_str!("../../wgsl/lib/total.wgsl"),
         include_str!("../../wgsl/lib/softcap.wgsl"),
+        include_str!("../../wgsl/lib/attend_row.wgsl"),
         include_str!("../../wgsl/attend_decode.wgsl"),
     ],
     metal: Some(Metal {
@@ -27,19 +31,21 @@ pub(super) static KERNEL: Kernel = Kernel {
         takes: fits,
         tolerance: Tolerance { nmse: 1e-12, worst: 2e-5 },
     }),
-    bindings: &[
-        input("rows"),
-        weight("pages"),
-        input("q"),
-        input("keys"),
-        input("values"),
-        output("parts"),
-        output("peaks"),
-    ],
+    bindings: BINDINGS,
     cpu,
-    cases,
+    cases: |c| cases(c, &KERNEL),
     tolerance: Tolerance { nmse: 1e-12, worst: 2e-5 },
 };
+
+pub(super) const BINDINGS: &[Binding] = &[
+    input("rows"),
+    weight("pages"),
+    input("q"),
+    input("keys"),
+    input("values"),
+    output("parts"),
+    output("peaks"),
+];
 
 /// Whether the override's memory of a threadgroup holds the op.
 fn fits(op: &Op) -> bool {
@@ -79,10 +85,12 @@ pub fn attend_decode(
         .bool("SHARED", splits > 1)
         .u32("STREAMS", streams)
         .u32("WORKGROUP", (heads.head_dim / 4 * streams).next_multiple_of(r.target().subgroup));
+    let kernel = pick(r.target(), &KERNEL, None);
+    let constants = if kernel.name == KERNEL.name { constants } else { online::constants(constants) };
     let constants = scores.constants(constants);
     let keys = u64::from(q.rows) * u64::from(splits * SPLIT);
     let op = r.push(Dispatch {
-        kernel: &KERNEL,
+        kernel,
         format: None,
         constants: pages.constants(constants),
         operands: &[
@@ -106,7 +114,7 @@ pub fn attend_decode(
     if splits == 1 { parts } else { attend_reduce(r, parts, peaks, rows, heads, scores) }
 }
 
-fn cpu(t: &mut Twin<'_>) {
+pub(super) fn cpu(t: &mut Twin<'_>) {
     let (kv_heads, group, head_dim) = (t.u32("KV_HEADS"), t.u32("GROUP"), t.u32("HEAD_DIM"));
     let (split, shared, scores) = (t.u32("SPLIT"), t.bool("SHARED"), Scores::of(t));
     let splits = t.workgroups()[1] as usize;
@@ -151,7 +159,7 @@ fn cpu(t: &mut Twin<'_>) {
 }
 
 /// Lengths stand on and beside the borders of pages and splits; rows of one dispatch differ in length and sequence.
-fn cases(cases: &mut Cases) {
+pub(super) fn cases(cases: &mut Cases, kernel: &'static Kernel) {
     let shapes = [(1, 1, 4), (4, 2, 16), (9, 3, 64), (6, 2, 20), (4, 1, 32), (8, 8, 80), (8, 2, 128)];
     for (s, &(heads, kv_heads, head_dim)) in shapes.iter().enumerate() {
         for (e, element) in [Element::F32, Element::F16].into_iter().enumerate() {
@@ -161,14 +169,20 @@ fn cases(cases: &mut Cases) {
                 }
                 let label = format!("{heads}/{kv_heads} heads of {head_dim}, {element:?}, lengths {lengths:?}");
                 let heads = Heads { heads, kv_heads, head_dim };
-                cases.case(label, |c| record(c, &heads, &Scores::plain(head_dim), element, &lengths));
+                cases.case(label, |c| {
+                    c.recorder.choose(kernel);
+                    record(c, &heads, &Scores::plain(head_dim), element, &lengths);
+                });
             }
         }
     }
     let heads = Heads { heads: 4, kv_heads: 2, head_dim: 16 };
     for (window, cap) in [(Some(1), None), (Some(100), None), (Some(200), Some(2.0)), (None, Some(5.0))] {
         let scores = Scores { scale: 0.3, cap, window };
-        cases.case(format!("{scores:?}"), |c| record(c, &heads, &scores, Element::F32, &[129, 5, 300, 128]));
+        cases.case(format!("{scores:?}"), |c| {
+            c.recorder.choose(kernel);
+            record(c, &heads, &scores, Element::F32, &[129, 5, 300, 128]);
+        });
     }
 }
 

@@ -1,8 +1,9 @@
 //! Causal attention of a chunk of rows of one sequence.
 
 use super::paged::{self, Heads, Pages, Scores};
+use super::variants::pick;
 use super::{THREADGROUP_MEMORY, input, output, weight};
-use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Metal, Op, Recorder, Slice, Tensor, Tolerance, Twin, Value};
+use crate::graph::{Algorithm, Binding, Cases, Constants, Cost, Dispatch, Element, Kernel, Metal, Op, Recorder, Slice, Tensor, Tolerance, Twin, Value};
 use rayon::prelude::*;
 
 /// Rows and keys of a tile, and threads that share it.
@@ -13,10 +14,12 @@ const WORKGROUP: u32 = 64;
 pub(super) static KERNEL: Kernel = Kernel {
     name: "attend_prefill",
     about: "causal attention of a chunk over pages, in tiles with a running maximum",
+    algorithm: Some(Algorithm { of: "attend_prefill", name: "online" }),
     wgsl: &[
         include_str!("../../wgsl/lib/kv.wgsl"),
         include_str!("../../wgsl/lib/total.wgsl"),
         include_str!("../../wgsl/lib/softcap.wgsl"),
+        include_str!("../../wgsl/lib/attend_chunk.wgsl"),
         include_str!("../../wgsl/attend_prefill.wgsl"),
     ],
     metal: Some(Metal {
@@ -27,11 +30,14 @@ pub(super) static KERNEL: Kernel = Kernel {
         takes: fits,
         tolerance: Tolerance { nmse: 1e-12, worst: 2e-5 },
     }),
-    bindings: &[input("rows"), weight("pages"), input("q"), input("keys"), input("values"), output("y")],
+    bindings: BINDINGS,
     cpu,
-    cases,
+    cases: |c| cases(c, &KERNEL),
     tolerance: Tolerance { nmse: 1e-12, worst: 2e-5 },
 };
+
+pub(super) const BINDINGS: &[Binding] =
+    &[input("rows"), weight("pages"), input("q"), input("keys"), input("values"), output("y")];
 
 /// Whether the override can: heads of whole eights, and what its threadgroup keeps fits.
 fn fits(op: &Op) -> bool {
@@ -63,7 +69,7 @@ pub fn attend_prefill(
     let constants = scores.constants(constants);
     let pairs = u64::from(q.rows) * (u64::from(q.rows) + 1) / 2;
     r.push(Dispatch {
-        kernel: &KERNEL,
+        kernel: pick(r.target(), &KERNEL, None),
         format: None,
         constants: pages.constants(constants),
         operands: &[rows.into(), pages.table.into(), q.into(), pages.keys.into(), pages.values.into(), y.into()],
@@ -79,7 +85,7 @@ pub fn attend_prefill(
     y
 }
 
-fn cpu(t: &mut Twin<'_>) {
+pub(super) fn cpu(t: &mut Twin<'_>) {
     let (heads, group, head_dim, scores) = (t.u32("HEADS"), t.u32("GROUP"), t.u32("HEAD_DIM"), Scores::of(t));
     let (half, max_pages) = (t.bool("HALF_KV"), t.u32("MAX_PAGES"));
     let shape = Heads { heads: heads as u32, kv_heads: (heads / group) as u32, head_dim: head_dim as u32 };
@@ -116,7 +122,7 @@ fn cpu(t: &mut Twin<'_>) {
 }
 
 /// Chunks that start a sequence and chunks that go on with one; tails of tiles, pages and tiles of keys.
-fn cases(cases: &mut Cases) {
+pub(super) fn cases(cases: &mut Cases, kernel: &'static Kernel) {
     let shapes = [(1, 1, 4), (4, 2, 16), (9, 3, 64), (4, 1, 32), (2, 2, 80), (4, 2, 128)];
     for (s, &(heads, kv_heads, head_dim)) in shapes.iter().enumerate() {
         for (e, element) in [Element::F32, Element::F16].into_iter().enumerate() {
@@ -126,14 +132,20 @@ fn cases(cases: &mut Cases) {
                 }
                 let label = format!("{heads}/{kv_heads} heads of {head_dim}, {element:?}, {tokens} rows from {start}");
                 let heads = Heads { heads, kv_heads, head_dim };
-                cases.case(label, |c| record(c, &heads, &Scores::plain(head_dim), element, start..start + tokens));
+                cases.case(label, |c| {
+                    c.recorder.choose(kernel);
+                    record(c, &heads, &Scores::plain(head_dim), element, start..start + tokens);
+                });
             }
         }
     }
     let heads = Heads { heads: 4, kv_heads: 2, head_dim: 16 };
     for (window, cap) in [(Some(1), None), (Some(20), None), (Some(70), Some(2.0)), (None, Some(5.0))] {
         let scores = Scores { scale: 0.3, cap, window };
-        cases.case(format!("{scores:?}"), |c| record(c, &heads, &scores, Element::F32, 100..170));
+        cases.case(format!("{scores:?}"), |c| {
+            c.recorder.choose(kernel);
+            record(c, &heads, &scores, Element::F32, 100..170);
+        });
     }
 }
 

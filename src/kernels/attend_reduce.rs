@@ -7,6 +7,7 @@ use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Metal, Rec
 pub(super) static KERNEL: Kernel = Kernel {
     name: "attend_reduce",
     about: "joins the splits of decode attention",
+    algorithm: None,
     wgsl: &[include_str!("../../wgsl/attend_reduce.wgsl")],
     metal: Some(Metal {
         pieces: &[

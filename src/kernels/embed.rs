@@ -6,6 +6,7 @@ use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Format, Kernel, Ma
 pub(super) static KERNEL: Kernel = Kernel {
     name: "embed",
     about: "rows of the embedding matrix, by token",
+    algorithm: None,
     wgsl: &[include_str!("../../wgsl/lib/dequantize.wgsl"), include_str!("../../wgsl/embed.wgsl")],
     metal: None,
     bindings: &[weight("quants"), weight("scales"), input("rows"), output("x")],

@@ -6,6 +6,7 @@ use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Recorder, 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "gate_mul",
     about: "silu or gelu of a gate × up, side by side",
+    algorithm: None,
     wgsl: &[include_str!("../../wgsl/lib/activation.wgsl"), include_str!("../../wgsl/gate_mul.wgsl")],
     metal: None,
     bindings: &[input("x"), output("y")],

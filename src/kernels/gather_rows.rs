@@ -6,6 +6,7 @@ use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Recorder, 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "gather_rows",
     about: "picks rows by index",
+    algorithm: None,
     wgsl: &[include_str!("../../wgsl/gather_rows.wgsl")],
     metal: None,
     bindings: &[input("picks"), input("x"), output("y")],

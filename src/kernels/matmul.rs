@@ -1,19 +1,21 @@
 //! Matrix × matrix: what prefilling spends its time on.
 
+use super::variants::pick;
 use super::{input, matmul_tiled, output, weight};
 use crate::graph::{
-    Binding, Cases, Constants, Cost, Dispatch, Element, Format, Kernel, Matrix, Operand, Recorder, Target, Tensor, Tolerance, Twin,
+    Algorithm, Binding, Cases, Constants, Cost, Dispatch, Element, Format, Kernel, Matrix, Operand, Recorder, Tensor, Tolerance, Twin,
 };
 use rayon::prelude::*;
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "matmul",
     about: "matrix × many columns in register tiles, residual folded in",
+    algorithm: Some(Algorithm { of: "matmul", name: "registers" }),
     wgsl: &[include_str!("../../wgsl/lib/dequantize.wgsl"), include_str!("../../wgsl/matmul.wgsl")],
     metal: None,
     bindings: BINDINGS,
     cpu,
-    cases: |c| cases(c, Tile::Registers),
+    cases: |c| cases(c, &KERNEL),
     tolerance: Tolerance { nmse: 5e-12, worst: 5e-5 },
 };
 
@@ -24,33 +26,8 @@ pub(super) const BINDINGS: &[Binding] =
 const TILE: u32 = 8;
 const WORKGROUP: u32 = 32;
 
-/// Where a tile of the product lies while it is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tile {
-    /// In the registers of each thread: no barrier, which is what software drivers are fast at.
-    Registers,
-    /// In memory that a workgroup shares: weights are unpacked once for many tokens. For cards.
-    Shared,
-}
-
-impl Tile {
-    /// As it was chosen for the device; else what its kind is fast at.
-    fn of(target: &Target, format: &Format) -> Self {
-        match target.choices.get("matmul", Some(format.name)) {
-            Some("registers") => Self::Registers,
-            Some("shared") => Self::Shared,
-            _ if target.software => Self::Registers,
-            _ => Self::Shared,
-        }
-    }
-}
-
 /// Multiplies `x` (`[tokens, cols]`) by `w` (`[rows, cols]`) and adds `residual` (`[tokens, rows]`): `[tokens, rows]`.
 pub fn matmul(r: &mut Recorder, w: &Matrix, x: Tensor, residual: Option<Tensor>) -> Tensor {
-    record(r, w, x, residual, None)
-}
-
-fn record(r: &mut Recorder, w: &Matrix, x: Tensor, residual: Option<Tensor>, tile: Option<Tile>) -> Tensor {
     assert_eq!(x.cols, w.cols, "matmul: x has {} columns, the matrix {}", x.cols, w.cols);
     let y = r.tensor(x.rows, w.rows());
     if let Some(residual) = residual {
@@ -64,9 +41,12 @@ fn record(r: &mut Recorder, w: &Matrix, x: Tensor, residual: Option<Tensor>, til
             .u32("FIRST", first)
             .u32("STRIDE", y.cols)
             .bool("RESIDUAL", residual.is_some());
-        let (kernel, constants, [rows, tokens]) = match tile.unwrap_or_else(|| Tile::of(r.target(), block.format)) {
-            Tile::Registers => (&KERNEL, constants, [TILE * WORKGROUP, TILE]),
-            Tile::Shared => (&matmul_tiled::KERNEL, matmul_tiled::constants(constants), matmul_tiled::TILE),
+        // Registers need no barrier, which is what software drivers are fast at; cards unpack weights once for many tokens.
+        let usual = if r.target().software { &KERNEL } else { &matmul_tiled::KERNEL };
+        let kernel = pick(r.target(), usual, Some(block.format.name));
+        let (constants, [rows, tokens]) = match kernel.name == KERNEL.name {
+            true => (constants, [TILE * WORKGROUP, TILE]),
+            false => (matmul_tiled::constants(constants), matmul_tiled::TILE),
         };
         let operands: [Operand; 5] =
             [block.quants.into(), block.scales.into(), x.into(), residual.unwrap_or(x).into(), y.into()];
@@ -114,7 +94,7 @@ pub(super) fn cpu(t: &mut Twin<'_>) {
     }
 }
 
-pub(super) fn cases(cases: &mut Cases, tile: Tile) {
+pub(super) fn cases(cases: &mut Cases, kernel: &'static Kernel) {
     let shapes = [(9, 13, 96u32), (17, 8, 32), (40, 300, 64), (1, 7, 320), (12, 33, 1536)];
     for (f, &format) in cases.formats().to_vec().iter().enumerate() {
         for (s, &(tokens, rows, cols)) in shapes.iter().enumerate() {
@@ -125,20 +105,22 @@ pub(super) fn cases(cases: &mut Cases, tile: Tile) {
             let with_residual = (f / 2 + s) % 2 == 0;
             let label = format!("{} {rows}x{cols}, {tokens} tokens, residual {with_residual}", format.name);
             cases.case(label, |c| {
+                c.recorder.choose(kernel);
                 let w = c.matrix(&[(format, rows)], cols);
                 let x = c.normal(tokens, cols, 1.0);
                 let residual = with_residual.then(|| c.normal(tokens, rows, 1.0));
-                let y = record(&mut c.recorder, &w, x, residual, Some(tile));
+                let y = matmul(&mut c.recorder, &w, x, residual);
                 c.check(y, Element::F32);
             });
         }
     }
     let (first, second) = (cases.formats()[1], cases.formats()[4]);
     cases.case("two formats in one matrix", |c| {
+        c.recorder.choose(kernel);
         let w = c.matrix(&[(first, 20), (second, 9)], 64);
         let x = c.normal(11, 64, 1.0);
         let residual = c.normal(11, 29, 1.0);
-        let y = record(&mut c.recorder, &w, x, Some(residual), Some(tile));
+        let y = matmul(&mut c.recorder, &w, x, Some(residual));
         c.check(y, Element::F32);
     });
 }

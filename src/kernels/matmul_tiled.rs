@@ -1,11 +1,12 @@
 //! Matrix × matrix in tiles that a workgroup shares: what prefilling spends its time on where a card runs it.
 
-use super::matmul::{self, BINDINGS, Tile};
-use crate::graph::{Constants, Kernel, Metal, Tolerance};
+use super::matmul::{self, BINDINGS};
+use crate::graph::{Algorithm, Constants, Kernel, Metal, Tolerance};
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "matmul_tiled",
     about: "matrix × many columns in tiles that a workgroup shares, residual folded in",
+    algorithm: Some(Algorithm { of: "matmul", name: "shared" }),
     wgsl: &[include_str!("../../wgsl/lib/dequantize.wgsl"), include_str!("../../wgsl/matmul_tiled.wgsl")],
     metal: Some(Metal {
         pieces: &[include_str!("../../msl/lib/dequantize.metal"), include_str!("../../msl/matmul_tiled.metal")],
@@ -15,7 +16,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     }),
     bindings: BINDINGS,
     cpu: matmul::cpu,
-    cases: |c| matmul::cases(c, Tile::Shared),
+    cases: |c| matmul::cases(c, &KERNEL),
     tolerance: Tolerance { nmse: 5e-12, worst: 5e-5 },
 };
 

@@ -25,6 +25,7 @@ pub struct Around {
 pub(super) static KERNEL: Kernel = Kernel {
     name: "matvec",
     about: "matrix × 1–8 columns, with norm, gate and residual folded in",
+    algorithm: None,
     wgsl: &[
         include_str!("../../wgsl/lib/total.wgsl"),
         include_str!("../../wgsl/lib/activation.wgsl"),

@@ -9,15 +9,17 @@ macro_rules! catalogue {
     };
 }
 catalogue! {
-    attend_decode, attend_prefill, attend_reduce, embed, gate_mul, gather_rows, matmul, matmul_tiled, matvec, quantize, rms_norm,
+    attend_decode, attend_decode_online, attend_prefill, attend_prefill_two_pass, attend_reduce, embed, gate_mul, gather_rows, matmul, matmul_tiled, matvec, quantize, rms_norm,
     rope_store, sample_best, sample_draw, sample_histogram, sample_mass, sample_narrow, sample_scan, softcap,
 }
 
 mod at_size;
 pub mod paged;
 pub mod sampling;
+mod variants;
 
-pub use at_size::{AtSize, at_size};
+pub use at_size::{AT_SIZE, AtSize};
+pub use variants::{forced, forced_by_environment, sources, ways};
 
 use crate::graph::{Access, Binding};
 

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 pub(super) static KERNEL: Kernel = Kernel {
     name: "quantize",
     about: "rows to MLX's affine format of 2, 3, 4, 5, 6 or 8 bits",
+    algorithm: None,
     wgsl: &[include_str!("../../wgsl/quantize.wgsl")],
     metal: None,
     bindings: &[input("x"), output("words"), output("scales"), output("biases")],

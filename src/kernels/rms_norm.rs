@@ -6,6 +6,7 @@ use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Metal, Rec
 pub(super) static KERNEL: Kernel = Kernel {
     name: "rms_norm",
     about: "root-mean-square norm of each row, residual folded in",
+    algorithm: None,
     wgsl: &[include_str!("../../wgsl/rms_norm.wgsl")],
     metal: Some(Metal {
         pieces: &[

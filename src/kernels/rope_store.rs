@@ -7,6 +7,7 @@ use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Recorder, 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "rope_store",
     about: "bias, norm and rotary positions of heads; keys and values into their pages",
+    algorithm: None,
     wgsl: &[include_str!("../../wgsl/lib/rotary.wgsl"), include_str!("../../wgsl/rope_store.wgsl")],
     metal: None,
     bindings: &[

@@ -8,6 +8,7 @@ use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Metal, Rec
 pub(super) static KERNEL: Kernel = Kernel {
     name: "sample_best",
     about: "the best token of all chunks: the greedy choice, or where selection starts",
+    algorithm: None,
     wgsl: &[include_str!("../../wgsl/lib/sample.wgsl"), include_str!("../../wgsl/sample_best.wgsl")],
     metal: Some(Metal {
         pieces: &[

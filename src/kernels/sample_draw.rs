@@ -8,6 +8,7 @@ use crate::graph::{Cases, Cost, Dispatch, Element, Kernel, Metal, Recorder, Tens
 pub(super) static KERNEL: Kernel = Kernel {
     name: "sample_draw",
     about: "draws a token from the kept mass and moves the row on",
+    algorithm: None,
     wgsl: &[include_str!("../../wgsl/lib/sample.wgsl"), include_str!("../../wgsl/sample_draw.wgsl")],
     metal: Some(Metal {
         pieces: &[include_str!("../../msl/lib/sample.metal"), include_str!("../../msl/sample_draw.metal")],

@@ -7,6 +7,7 @@ use crate::graph::{Cases, Cost, Dispatch, Element, Kernel, Metal, Recorder, Tens
 pub(super) static KERNEL: Kernel = Kernel {
     name: "sample_histogram",
     about: "tokens and mass per value of eight bits of the threshold",
+    algorithm: None,
     wgsl: &[include_str!("../../wgsl/lib/sample.wgsl"), include_str!("../../wgsl/sample_histogram.wgsl")],
     metal: Some(Metal {
         pieces: &[include_str!("../../msl/lib/sample.metal"), include_str!("../../msl/sample_histogram.metal")],

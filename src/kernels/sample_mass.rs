@@ -7,6 +7,7 @@ use crate::graph::{Cases, Cost, Dispatch, Element, Kernel, Metal, Recorder, Tens
 pub(super) static KERNEL: Kernel = Kernel {
     name: "sample_mass",
     about: "the mass of each chunk's kept tokens",
+    algorithm: None,
     wgsl: &[include_str!("../../wgsl/lib/sample.wgsl"), include_str!("../../wgsl/sample_mass.wgsl")],
     metal: Some(Metal {
         pieces: &[include_str!("../../msl/lib/sample.metal"), include_str!("../../msl/sample_mass.metal")],

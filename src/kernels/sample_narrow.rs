@@ -7,6 +7,7 @@ use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Metal, Rec
 pub(super) static KERNEL: Kernel = Kernel {
     name: "sample_narrow",
     about: "the next eight bits of the threshold, by count or by mass",
+    algorithm: None,
     wgsl: &[include_str!("../../wgsl/lib/sample.wgsl"), include_str!("../../wgsl/sample_narrow.wgsl")],
     metal: Some(Metal {
         pieces: &[include_str!("../../msl/lib/sample.metal"), include_str!("../../msl/sample_narrow.metal")],

@@ -7,6 +7,7 @@ use crate::graph::{Cases, Cost, Dispatch, Element, Kernel, Metal, Recorder, Tens
 pub(super) static KERNEL: Kernel = Kernel {
     name: "sample_scan",
     about: "penalties and temperature; the best of each chunk",
+    algorithm: None,
     wgsl: &[include_str!("../../wgsl/lib/sample.wgsl"), include_str!("../../wgsl/sample_scan.wgsl")],
     metal: Some(Metal {
         pieces: &[

@@ -6,6 +6,7 @@ use crate::graph::{Cases, Constants, Cost, Dispatch, Element, Kernel, Recorder, 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "softcap",
     about: "cap × tanh(x / cap), element by element",
+    algorithm: None,
     wgsl: &[include_str!("../../wgsl/lib/softcap.wgsl"), include_str!("../../wgsl/softcap.wgsl")],
     metal: None,
     bindings: &[input("x"), output("y")],

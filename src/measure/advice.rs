@@ -72,9 +72,10 @@ fn largest(plan: &Plan, counts: fn(&Op) -> bool) -> String {
             None => found.push((path, 1)),
         }
     }
-    found.into_iter().max_by_key(|(_, count)| *count).map_or_else(String::new, |(path, count)| {
-        format!("Most stand in `{path}`: {count}")
-    })
+    found
+        .into_iter()
+        .max_by_key(|(_, count)| *count)
+        .map_or_else(String::new, |(path, count)| format!("Most stand in `{path}`: {count}"))
 }
 
 /// A path without the number of its layer.

@@ -176,20 +176,23 @@ mod tests {
         let rows = latencies.rows();
         let found: Vec<(&str, f64, f64, u8)> =
             rows.iter().map(|row| (row.label.as_str(), row.last_ms, row.average_ms, row.level)).collect();
-        assert_eq!(found, [
-            ("Embedding", 1.5, 1.0, 0),
-            ("Forward Step", 35.625, 23.75, 0),
-            ("Softmax (two-pass)", 12.0, 8.0, 0),
-            ("Block 0", 9.0, 6.0, 1),
-            ("attention", 3.0, 2.0, 2),
-            ("mlp", 6.0, 4.0, 2),
-            ("Block 1", 21.0, 14.0, 1),
-            ("attention", 9.0, 6.0, 2),
-            ("mlp", 12.0, 8.0, 2),
-            ("Output", 3.0, 2.0, 0),
-            ("Sampling", 0.375, 0.25, 0),
-            ("Decode", 20.0, 20.0, 0),
-        ]);
+        assert_eq!(
+            found,
+            [
+                ("Embedding", 1.5, 1.0, 0),
+                ("Forward Step", 35.625, 23.75, 0),
+                ("Softmax (two-pass)", 12.0, 8.0, 0),
+                ("Block 0", 9.0, 6.0, 1),
+                ("attention", 3.0, 2.0, 2),
+                ("mlp", 6.0, 4.0, 2),
+                ("Block 1", 21.0, 14.0, 1),
+                ("attention", 9.0, 6.0, 2),
+                ("mlp", 12.0, 8.0, 2),
+                ("Output", 3.0, 2.0, 0),
+                ("Sampling", 0.375, 0.25, 0),
+                ("Decode", 20.0, 20.0, 0),
+            ]
+        );
     }
 
     #[test]

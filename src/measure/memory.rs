@@ -83,7 +83,8 @@ impl MemoryTree {
         }
         self.rows = rows.0;
         for (index, row) in self.rows.iter().enumerate() {
-            let peak = self.peaks.entry((usize::from(row.level), path(&self.rows, index))).or_insert_with(|| row.clone());
+            let peak =
+                self.peaks.entry((usize::from(row.level), path(&self.rows, index))).or_insert_with(|| row.clone());
             peak.total = peak.total.max(row.total);
             peak.pool = peak.pool.max(row.pool);
             peak.kv = peak.kv.max(row.kv);

@@ -132,7 +132,12 @@ mod tests {
         let mut log = MetricsLog::create(&folder, MetricsSettings { interval: Duration::ZERO }).unwrap();
         assert!(log.is_due());
         let latency = [LatencyRow { label: "Decode".to_owned(), last_ms: 2.5, average_ms: 3.0, level: 0 }];
-        let memory = [MemoryRow { label: "Device".to_owned(), current_total_mb: 1.5, show_absolute: true, ..MemoryRow::default() }];
+        let memory = [MemoryRow {
+            label: "Device".to_owned(),
+            current_total_mb: 1.5,
+            show_absolute: true,
+            ..MemoryRow::default()
+        }];
         assert_eq!(log.write(&latency, &memory), [""; 0]);
         assert_eq!(log.write(&[], &memory), [""; 0]);
         let lines = |kind: &str| -> Vec<Value> {
@@ -146,14 +151,29 @@ mod tests {
         assert_eq!(found.len(), 2);
         let timestamp = found[0]["timestamp"].as_str().unwrap();
         assert!(timestamp.len() == 24 && timestamp.ends_with('Z') && &timestamp[19..20] == ".", "{timestamp}");
-        let expected: Value = serde_json::from_str(r#"[{"label":"Decode","last_ms":2.5,"average_ms":3.0,"level":0}]"#).unwrap();
+        let expected: Value =
+            serde_json::from_str(r#"[{"label":"Decode","last_ms":2.5,"average_ms":3.0,"level":0}]"#).unwrap();
         assert_eq!(found[0]["rows"], expected);
         let keys: Vec<String> = lines("-memory.jsonl")[1]["rows"][0].as_object().unwrap().keys().cloned().collect();
-        assert_eq!(keys, [
-            "label", "level", "current_total_mb", "peak_total_mb", "current_pool_mb", "peak_pool_mb", "current_kv_mb",
-            "peak_kv_mb", "current_kv_cache_mb", "peak_kv_cache_mb", "absolute_pool_mb", "absolute_kv_mb",
-            "absolute_kv_cache_mb", "show_absolute"
-        ]);
+        assert_eq!(
+            keys,
+            [
+                "label",
+                "level",
+                "current_total_mb",
+                "peak_total_mb",
+                "current_pool_mb",
+                "peak_pool_mb",
+                "current_kv_mb",
+                "peak_kv_mb",
+                "current_kv_cache_mb",
+                "peak_kv_cache_mb",
+                "absolute_pool_mb",
+                "absolute_kv_mb",
+                "absolute_kv_cache_mb",
+                "show_absolute"
+            ]
+        );
         std::fs::remove_dir_all(&folder).unwrap();
         assert!(MetricsLog::create(&folder, MetricsSettings { interval: Duration::ZERO }).is_err());
     }
@@ -163,7 +183,10 @@ mod tests {
     fn a_failed_write_is_told_once_and_stops_that_file_alone() {
         let folder = std::env::temp_dir();
         let mut log = MetricsLog {
-            latency: Lines { path: "/dev/full".into(), file: Some(OpenOptions::new().write(true).open("/dev/full").unwrap()) },
+            latency: Lines {
+                path: "/dev/full".into(),
+                file: Some(OpenOptions::new().write(true).open("/dev/full").unwrap()),
+            },
             memory: Lines::create(folder.join(format!("ffai-memory-{}.jsonl", std::process::id()))).unwrap(),
             interval: Duration::ZERO,
             last: Instant::now(),

@@ -209,7 +209,8 @@ mod tests {
 
     #[test]
     fn ops_and_gaps_add_up_to_the_whole_even_where_ops_overlap() {
-        let spans = [span(1.0, 1.002), span(1.003, 1.005), None, span(1.004, 1.007), span(1.0055, 1.006), span(1.01, 1.011)];
+        let spans =
+            [span(1.0, 1.002), span(1.003, 1.005), None, span(1.004, 1.007), span(1.0055, 1.006), span(1.01, 1.011)];
         let (own, gaps, whole) = own_times(&spans);
         let expected = [2.0, 2.0, 0.0, 2.0, 0.0, 1.0];
         assert!(own.iter().zip(expected).all(|(own, expected)| (own - expected).abs() < 1e-9), "{own:?}");

@@ -74,7 +74,8 @@ impl Profile {
     /// The op that takes longest in a token, where it stands (layers apart), and its milliseconds, by the median of all tokens.
     pub fn slowest(&self) -> Option<(&str, &str, f64)> {
         let last = self.tokens.last()?;
-        let places = last.zones.iter().flat_map(|zone| zone.ops.iter().map(|op| (zone.path.as_str(), op.name.as_str())));
+        let places =
+            last.zones.iter().flat_map(|zone| zone.ops.iter().map(|op| (zone.path.as_str(), op.name.as_str())));
         let median = |path: &str, name: &str| -> f64 {
             let of = |step: &StepProfile| -> Option<f64> {
                 let zone = step.zones.iter().find(|zone| zone.path == path)?;

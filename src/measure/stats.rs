@@ -72,7 +72,8 @@ impl GenerationStats {
 
     /// Adds the phases of the generation to [`observe::phases`], by the same times.
     pub fn record_phases(&self) {
-        let phase = |name, seconds| observe::record_phase(name, Duration::try_from_secs_f64(seconds).unwrap_or_default());
+        let phase =
+            |name, seconds| observe::record_phase(name, Duration::try_from_secs_f64(seconds).unwrap_or_default());
         phase("prefill", self.prefill_seconds);
         phase("ttft", self.time_to_first_token_seconds);
         phase("decode", self.decode_seconds);

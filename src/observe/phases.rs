@@ -123,11 +123,10 @@ mod tests {
         let mut timings = phases(&[("a", 0.001), ("seventeen_letters", 123.456), ("a", 0.0005)]);
         assert_eq!(timings.to_string(), "  a                    1.50 ms\n  seventeen_letters  123.46 s\n");
         timings.record("héé", Duration::ZERO);
-        assert_eq!(timings.iter().map(|phase| (phase.name, phase.runs)).collect::<Vec<_>>(), [
-            ("a", 2),
-            ("seventeen_letters", 1),
-            ("héé", 1)
-        ]);
+        assert_eq!(
+            timings.iter().map(|phase| (phase.name, phase.runs)).collect::<Vec<_>>(),
+            [("a", 2), ("seventeen_letters", 1), ("héé", 1)]
+        );
         assert_eq!(timings.get("a"), Some(Duration::from_micros(1500)));
         let json = serde_json::to_string(&timings).unwrap();
         assert_eq!(json, r#"{"a":0.0015,"seventeen_letters":123.456,"héé":0.0}"#);

@@ -240,6 +240,11 @@ impl Executor for Emulator {
     }
 
     fn memory(&self) -> MemoryReport {
-        MemoryReport { allocated: self.buffers.iter().map(|b| b.len() as u64).sum(), device: None, budget: None, working_set: None }
+        MemoryReport {
+            allocated: self.buffers.iter().map(|b| b.len() as u64).sum(),
+            device: None,
+            budget: None,
+            working_set: None,
+        }
     }
 }

@@ -26,8 +26,11 @@ fn sample(parts: &[MemoryPart], device: u64, resident: u64) -> MemorySample<'_> 
 /// Every row is the sum of the rows right below it.
 fn adds_up(usage: &[MemoryUsage]) {
     for (index, row) in usage.iter().enumerate() {
-        let inner: Vec<&MemoryUsage> =
-            usage[index + 1..].iter().take_while(|inner| inner.level > row.level).filter(|inner| inner.level == row.level + 1).collect();
+        let inner: Vec<&MemoryUsage> = usage[index + 1..]
+            .iter()
+            .take_while(|inner| inner.level > row.level)
+            .filter(|inner| inner.level == row.level + 1)
+            .collect();
         if !inner.is_empty() {
             let sum: u64 = inner.iter().map(|inner| inner.current_bytes).sum();
             assert_eq!(sum, row.current_bytes, "{} of {usage:?}", row.label);
