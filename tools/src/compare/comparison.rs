@@ -2,6 +2,7 @@
 
 use super::calls::{self, CallChange};
 use super::counters::{self, Change};
+use super::memory;
 use super::pairing::Pairing;
 use super::profile::Profile;
 use super::times::{self, Finding, TimeChange};
@@ -63,7 +64,7 @@ impl<'a> Comparison<'a> {
             tokens: (tokens.before.len(), tokens.after.len()),
             paired: tokens.paired,
             counters: counters::changes(before, after, &tokens),
-            memory: counters::memory(before, after),
+            memory: memory::changes(before, after),
             calls: calls::changes(&tokens),
             prefill_calls: prefill.as_ref().map_or_else(Vec::new, calls::changes),
             ops,
@@ -170,6 +171,12 @@ fn warnings(before: &Profile, after: &Profile, tokens: &Pairing) -> Vec<String> 
     }
     if !tokens.paired {
         warnings.push("no tokens at the same positions: they attend to different lengths".to_owned());
+    }
+    for profile in [before, after] {
+        let untimed: f64 = profile.tokens.values().map(|token| token.untimed_ops).sum();
+        if untimed > 0.0 {
+            warnings.push(format!("{}: {untimed} calls have no time, so times are too short", profile.file));
+        }
     }
     warnings
 }

@@ -69,6 +69,11 @@ impl<'a> Field<'a> {
         number.ok_or_else(|| self.unexpected("a number of at least 0"))
     }
 
+    /// Whether this is an object.
+    pub(super) fn is_object(&self) -> bool {
+        self.value.is_object()
+    }
+
     /// Whether this is a number of any kind.
     pub(super) fn is_number(&self) -> bool {
         self.value.is_number()

@@ -6,6 +6,7 @@ mod counters;
 mod field;
 mod json;
 mod kind;
+mod memory;
 mod noise;
 mod pairing;
 mod profile;

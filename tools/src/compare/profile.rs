@@ -38,6 +38,8 @@ pub(super) struct Profile {
 pub(super) struct Moment {
     pub(super) gpu_ms: Option<f64>,
     pub(super) wall_ms: Option<f64>,
+    /// Calls that the driver gave no time for.
+    pub(super) untimed_ops: f64,
     /// By zone and op.
     pub(super) work: BTreeMap<(String, String), Work>,
     pub(super) counters: BTreeMap<String, f64>,
@@ -83,7 +85,7 @@ impl Profile {
             prompt_tokens,
             generated_tokens,
             tokens,
-            prefill: profile.get("prefill")?.map(|prefill| Moment::read(&prefill)).transpose()?,
+            prefill: prefill(profile)?,
             steady,
             memory: memory_rows(profile)?,
             sizes: sizes(stats)?,
@@ -111,9 +113,23 @@ impl Moment {
         Ok(Self {
             gpu_ms: moment.number("gpu_ms")?.or(zones_ms.map(|zones| zones + gaps_ms)),
             wall_ms: moment.number("wall_ms")?,
+            untimed_ops: moment.number("untimed_ops")?.unwrap_or(0.0),
             work,
             counters: counters(moment.get("counters")?)?,
         })
+    }
+
+    /// Both, one after the other. Times that one lacks are unknown of both.
+    fn joined(mut self, next: Self) -> Self {
+        let sum = |one: Option<f64>, other: Option<f64>| Some(one? + other?);
+        self.gpu_ms = sum(self.gpu_ms, next.gpu_ms);
+        self.wall_ms = sum(self.wall_ms, next.wall_ms);
+        self.untimed_ops += next.untimed_ops;
+        for (place, work) in next.work {
+            let all = self.work.entry(place).or_default();
+            *all = Work { calls: all.calls + work.calls, ms: all.ms + work.ms };
+        }
+        self
     }
 
     /// The names of its ops.
@@ -126,6 +142,17 @@ impl Moment {
         let works = self.work.iter().filter(|((_, op), _)| op == name).map(|(_, work)| work);
         works.fold(Work::default(), |sum, work| Work { calls: sum.calls + work.calls, ms: sum.ms + work.ms })
     }
+}
+
+/// All chunks of the prompt as one: a list of them, or an object where there is one.
+fn prefill(profile: &Field) -> Result<Option<Moment>, Failure> {
+    let Some(prefill) = profile.get("prefill")? else { return Ok(None) };
+    if prefill.is_object() {
+        return Moment::read(&prefill).map(Some);
+    }
+    let chunks = profile.list("prefill")?;
+    let chunks = chunks.iter().map(Moment::read).collect::<Result<Vec<Moment>, Failure>>()?;
+    Ok(chunks.into_iter().reduce(Moment::joined))
 }
 
 fn counters(object: Option<Field>) -> Result<BTreeMap<String, f64>, Failure> {

@@ -7,6 +7,8 @@ use super::noise::Interval;
 use super::profile::Profile;
 use super::times::{Finding, TimeChange, percent};
 
+/// Rows of memory that are named.
+const SHOWN_ROWS: usize = 8;
 /// Decimals of a time: enough to tell microseconds apart.
 const DECIMALS: usize = 3;
 
@@ -18,7 +20,12 @@ pub(super) fn page(comparison: &Comparison) -> String {
     }
     let counters = rows(&comparison.counters, count, signed);
     page += &section("counters per step", &aligned(counters));
-    page += &section("memory", &aligned(rows(&comparison.memory, size, signed_size)));
+    let shown = &comparison.memory[..comparison.memory.len().min(SHOWN_ROWS)];
+    let mut memory = aligned(rows(shown, size, signed_size));
+    if comparison.memory.len() > SHOWN_ROWS {
+        memory.push(format!("and {} more rows, all of them with --json", comparison.memory.len() - SHOWN_ROWS));
+    }
+    page += &section("memory", &memory);
     let lines = |changes: &[CallChange], unit| changes.iter().map(|change| calls(change, unit)).collect::<Vec<_>>();
     page += &section("calls", &lines(&comparison.calls, "calls per token"));
     page += &section("calls in the prefill", &lines(&comparison.prefill_calls, "calls"));
@@ -54,7 +61,7 @@ fn aligned(rows: Vec<(String, String)>) -> Vec<String> {
 
 fn rows(changes: &[Change], value: fn(f64) -> String, signed: fn(f64) -> String) -> Vec<(String, String)> {
     let row = |change: &Change| {
-        let difference = signed(change.after - change.before);
+        let difference = signed(change.difference());
         (change.name.clone(), format!("{} → {} ({difference})", value(change.before), value(change.after)))
     };
     changes.iter().map(row).collect()

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod broken;
+mod memory;
 mod planted;
 mod profiles;
 mod statistics;
