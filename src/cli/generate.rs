@@ -7,7 +7,7 @@ use super::interrupt;
 use super::metrics::Logged;
 use super::output::Output;
 use super::thinking::ThinkingView;
-use super::{fetching, prompt, report};
+use super::{fetching, prompt, report, tracers};
 use ffai::generate::{
     AUTO_CONTEXT, Engine, Event, FinishReason, Generation, OpenOptions, Profiling, Request, SamplingOptions, Session,
     open_checkpoint, sampling_defaults,
@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
     let (model, prompt) = arguments.plain()?;
     // What is wrong with the command line shows before a model is looked for.
     arguments.sampling.options(&SamplingOptions::default())?;
-    arguments.observing.begin()?;
+    let tracers = tracers::attach(&arguments.tracers, arguments.observing.begin()?)?;
     let baseline = MemoryTree::resident_bytes().unwrap_or(0);
     let mut logged = Logged::open()?;
     let options = arguments.engine.options()?;
@@ -89,6 +89,7 @@ pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
     if let Some(profile) = generation.profile.as_ref().filter(|_| !arguments.json) {
         output.note(profile.to_string().trim_end())?;
     }
+    tracers.finish()?;
     if interrupted { Err(Ending::Interrupted) } else { Ok(()) }
 }
 

@@ -4,6 +4,7 @@ use super::ending::Ending;
 use super::engine_arguments::EngineArguments;
 use super::observing::ObservingArguments;
 use super::sampling_arguments::SamplingArguments;
+use super::tracers::TracerArguments;
 use super::values;
 use clap::Args;
 use std::path::PathBuf;
@@ -42,6 +43,8 @@ pub(crate) struct GenerateArguments {
 
     #[command(flatten)]
     pub(crate) observing: ObservingArguments,
+    #[command(flatten)]
+    pub(crate) tracers: TracerArguments,
     /// Show times and memory afterwards
     #[arg(long, help_heading = "Output")]
     pub(crate) stats: bool,

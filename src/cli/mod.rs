@@ -27,7 +27,6 @@ mod report;
 mod sampling_arguments;
 mod table;
 mod thinking;
-#[cfg_attr(not(test), expect(dead_code, reason = "commands that run a model take these options next"))]
 mod tracers;
 mod values;
 

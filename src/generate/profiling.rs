@@ -2,7 +2,7 @@
 
 use super::engine::Timed;
 use crate::graph::{Counters, DeviceSpan, PassSpan, Plan};
-use crate::measure::{Profile, ProfileCounters, Profiler, Step, StepProfile, advice, op_name};
+use crate::measure::{Profile, ProfileCounters, Profiler, Step, StepProfile, advice};
 use crate::observe::{self, DeviceRun, DeviceZone};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -173,7 +173,7 @@ pub(super) fn tell_ops(timed: &Timed) {
             open.push(zones.len());
             zones.push(DeviceZone { name: (*name).to_owned(), depth: open.len() - 1, begun, ended });
         }
-        zones.push(DeviceZone { name: op_name(op).to_owned(), depth: open.len(), begun, ended });
+        zones.push(DeviceZone { name: op.label(), depth: open.len(), begun, ended });
         open.iter().for_each(|&index| zones[index].ended = ended);
     }
     observe::device(&DeviceRun { zones: &zones });

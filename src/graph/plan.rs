@@ -69,7 +69,7 @@ pub struct Op {
     pub zone: ZoneId,
     /// What it costs at least.
     pub cost: Cost,
-    /// Its name in profiles and timelines: the kernel's, or those of all that is fused in it, joined by `+`.
+    /// What it computes: its kernel's name, or those of all that is fused in it, joined by `+`.
     pub name: &'static str,
     /// The keys that `cost` stands for, where a step may see fewer.
     pub keys: Option<KeyBucket>,
@@ -94,19 +94,17 @@ impl Op {
         let part = |whole: u64| whole * seen / u64::from(positions.max(1));
         Cost { kv_bytes: part(self.cost.kv_bytes), flops: part(self.cost.flops), ..self.cost }
     }
-}
 
-impl Op {
     /// The algorithm that it runs, where what it computes can be computed in several ways.
     pub fn variant(&self) -> Option<&'static str> {
         self.kernel.algorithm.map(|algorithm| algorithm.name)
     }
 
-    /// What it computes and, where there are several ways, which it takes: `attend_decode (two-pass)`. Timings go by it.
+    /// Its name and, where there are several ways, which it takes: `attend_decode (two-pass)`. Timings go by it.
     pub fn label(&self) -> String {
         match self.variant() {
-            Some(variant) => format!("{} ({variant})", self.kernel.op()),
-            None => self.kernel.name.to_owned(),
+            Some(variant) => format!("{} ({variant})", self.name),
+            None => self.name.to_owned(),
         }
     }
 }

@@ -79,7 +79,7 @@ impl Recorder {
         assert_eq!(operands.len(), kernel.bindings.len(), "{}: one operand per slot", kernel.name);
         assert!(workgroups.iter().all(|&count| count > 0), "{}: empty dispatch {workgroups:?}", kernel.name);
         let zone = self.open.last().copied().unwrap_or(ZoneId(0));
-        let (operands, name) = (operands.to_vec(), kernel.name);
+        let (operands, name) = (operands.to_vec(), kernel.op());
         self.ops.push_mut(Op {
             kernel,
             format,

@@ -17,7 +17,7 @@ pub use latency::Latencies;
 pub use memory::{MemorySample, MemoryTree, MemoryUsage};
 pub use metrics_log::{MetricsLog, MetricsSettings};
 pub use peaks::Peaks;
-pub use profile::{OpCalls, ProfileCounters, Profiler, StepProfile, ZoneTime, op_name};
+pub use profile::{OpCalls, ProfileCounters, Profiler, StepProfile, ZoneTime};
 pub use profile_report::Profile;
 pub use rows::{LatencyRow, MemoryRow, OpRow};
 pub use stats::{Gauge, GenerationStats, StatsRecorder};

@@ -25,7 +25,7 @@ pub struct ProfileCounters {
 /// Calls of one op within a zone.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OpCalls {
-    /// The op's name, see [`op_name`].
+    /// The op's name, see [`Op::label`].
     pub name: String,
     /// How often.
     pub calls: u64,
@@ -76,11 +76,6 @@ pub struct StepProfile {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_zero(count: &u64) -> bool {
     *count == 0
-}
-
-/// An op's name in profiles, dashboards and timelines.
-pub fn op_name(op: &Op) -> &'static str {
-    op.name
 }
 
 /// Milliseconds of each op that are its own, and of all the gaps. Ops may overlap: what two share counts for the earlier.
@@ -154,11 +149,11 @@ impl Profiler {
     }
 
     fn tally(&mut self, op: &Op, length: u32, ms: f64) -> String {
-        let name = op_name(op);
+        let name = op.label();
         let index = match self.ops.iter().position(|tally| tally.name == name) {
             Some(index) => index,
             None => {
-                self.ops.push(Tally { name: name.into(), calls: 0, seconds: 0.0, cost: Cost::default() });
+                self.ops.push(Tally { name: name.clone(), calls: 0, seconds: 0.0, cost: Cost::default() });
                 self.ops.len() - 1
             }
         };

@@ -4,6 +4,7 @@ use super::super::ending::Ending;
 use super::super::engine_arguments::EngineArguments;
 use super::super::observing::ObservingArguments;
 use super::super::sampling_arguments::SamplingArguments;
+use super::super::tracers::TracerArguments;
 use super::super::values;
 use clap::{Args, ValueEnum};
 
@@ -36,6 +37,8 @@ pub(crate) struct ChatArguments {
     pub(crate) hide_thinking: bool,
     #[command(flatten)]
     pub(crate) observing: ObservingArguments,
+    #[command(flatten)]
+    pub(crate) tracers: TracerArguments,
     /// Show times and memory after each reply
     #[arg(long, help_heading = "Output")]
     pub(crate) stats: bool,

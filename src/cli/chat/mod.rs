@@ -13,7 +13,7 @@ use super::ending::Ending;
 use super::generate::{Chosen, choose, load, profiling};
 use super::metrics::Logged;
 use super::output::Output;
-use super::{interrupt, report};
+use super::{interrupt, report, tracers};
 use conversation::Conversation;
 use ffai::generate::{Engine, OpenOptions, SamplingOptions, Session, sampling_defaults};
 use ffai::measure::GenerationStats;
@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: ChatArguments) -> Result<(), Ending> {
     }
     // Options that no model could make right are told before one is looked for.
     let sampling = arguments.sampling.options(&SamplingOptions::default())?;
-    arguments.observing.begin()?;
+    let tracers = tracers::attach(&arguments.tracers, arguments.observing.begin()?)?;
     let logged = Logged::open()?;
     let options = arguments.engine.options()?;
     let system = arguments.system()?;
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: ChatArguments) -> Result<(), Ending> {
     let mut before: Option<Chosen> = None;
     loop {
         match chat.talk_to(&chosen) {
-            Ok(Next::Quit) => return Ok(()),
+            Ok(Next::Quit) => break,
             Ok(Next::Model(next)) => before = Some(std::mem::replace(&mut chosen, next)),
             // The model that was there before can be had again.
             Err(Failed::Opening(ending)) => match before.take().filter(|_| chat.lines.interactive()) {
@@ -66,6 +66,7 @@ pub(crate) fn run(arguments: ChatArguments) -> Result<(), Ending> {
             Err(Failed::Talking(ending)) => return Err(ending),
         }
     }
+    tracers.finish()
 }
 
 /// Why there is no more talking to a model.
