@@ -83,8 +83,8 @@ impl Executor for Device {
     fn submit(&mut self, plan: PreparedId, reads: &[Operand]) -> Result<Ticket, ExecuteError> {
         self.cpu.submit(plan, reads)
     }
-    fn wait(&mut self, ticket: Ticket) -> Result<Vec<u8>, ExecuteError> {
-        self.cpu.wait(ticket)
+    fn collect(&mut self, ticket: Ticket, into: &mut Vec<u8>) -> Result<(), ExecuteError> {
+        self.cpu.collect(ticket, into)
     }
     fn read(&mut self, slice: Slice) -> Result<Vec<u8>, ExecuteError> {
         self.cpu.read(slice)

@@ -47,7 +47,6 @@ pub struct Cache {
     sequences: Vec<Option<Sequence>>,
 }
 
-#[derive(Default)]
 struct Sequence {
     pages: Vec<u32>,
     length: u32,
@@ -79,7 +78,9 @@ impl Cache {
     /// Adds an empty sequence; `None` when all places are taken.
     pub fn open(&mut self) -> Option<SequenceId> {
         let index = self.sequences.iter().position(Option::is_none)?;
-        self.sequences[index] = Some(Sequence::default());
+        // Room for all its pages at once: taking one later allocates nothing.
+        let pages = Vec::with_capacity(self.shape.max_pages() as usize);
+        self.sequences[index] = Some(Sequence { pages, length: 0 });
         Some(SequenceId(index as u32))
     }
 
@@ -113,12 +114,15 @@ impl Cache {
         if missing > 0 {
             self.grow(executor, missing)?;
         }
-        let taken: Vec<u32> = (0..more).filter_map(|_| self.free.pop()).collect();
-        let (owned, max_pages) = (self.sequence(id).pages.len() as u32, self.shape.max_pages());
-        let at = u64::from(id.0 * max_pages + owned) * 4;
-        executor.write(self.table, at, bytemuck::cast_slice(&taken));
+        let (max_pages, table) = (self.shape.max_pages(), self.table);
+        let Self { sequences, free, .. } = self;
+        let Some(sequence) = &mut sequences[id.0 as usize] else { panic!("{id:?} was closed") };
+        let owned = sequence.pages.len();
+        sequence.pages.extend((0..more).filter_map(|_| free.pop()));
+        let taken = &sequence.pages[owned..];
+        let at = u64::from(id.0 * max_pages + owned as u32) * 4;
+        executor.write(table, at, bytemuck::cast_slice(taken));
         tracing::debug!(target: "ffai::kvcache", "sequence {} takes pages {taken:?} of {PAGE} tokens", id.0);
-        self.sequence(id).pages.extend(taken);
         Ok(())
     }
 

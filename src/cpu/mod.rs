@@ -331,8 +331,9 @@ impl Executor for Cpu {
         Ok(self.execute(plan, reads))
     }
 
-    fn wait(&mut self, ticket: Ticket) -> Result<Vec<u8>, ExecuteError> {
-        Ok(self.results.remove(&ticket.0).unwrap_or_else(|| panic!("{ticket:?} was waited for already")))
+    fn collect(&mut self, ticket: Ticket, into: &mut Vec<u8>) -> Result<(), ExecuteError> {
+        *into = self.results.remove(&ticket.0).unwrap_or_else(|| panic!("{ticket:?} was waited for already"));
+        Ok(())
     }
 
     fn read(&mut self, slice: Slice) -> Result<Vec<u8>, ExecuteError> {

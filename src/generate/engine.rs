@@ -75,7 +75,13 @@ pub struct Engine {
     /// Whether submissions are timed, op by op.
     timed: bool,
     timings: Vec<Timed>,
+    /// Room that steps use again and again.
+    reads: Vec<Operand>,
+    answer: Vec<u8>,
 }
+
+/// The places of a whole batch, in their order.
+const PLACES: [u32; MAX_SEQUENCES as usize] = [0, 1, 2, 3, 4, 5, 6, 7];
 
 impl Engine {
     /// Puts a loaded model to work.
@@ -103,6 +109,8 @@ impl Engine {
             batch: Vec::new(),
             timed: false,
             timings: Vec::new(),
+            reads: Vec::with_capacity(MAX_SEQUENCES as usize + 1),
+            answer: Vec::new(),
         })
     }
 
@@ -386,11 +394,11 @@ impl Engine {
         let width = batch.len() as u32;
         let outputs = Outputs::Sample(width, sampling);
         let ready = self.ready(Key { rows: width, decode: true, splits: splits(longest), outputs })?;
-        let targets: Vec<u32> = (0..width).collect();
+        let targets = &PLACES[..batch.len()];
         if width > 1 || self.batch.len() > 1 {
-            self.executor.write(self.buffers.targets, 0, bytemuck::cast_slice(&targets));
+            self.executor.write(self.buffers.targets, 0, bytemuck::cast_slice(targets));
         }
-        let step = self.launch(&ready, &targets, logits, longest)?;
+        let step = self.launch(&ready, targets, logits, longest)?;
         for &sequence in batch {
             self.cache.accept(sequence, 1);
         }
@@ -403,20 +411,23 @@ impl Engine {
         self.check(&tokens)?;
         let words: Vec<[u32; 4]> = rows.iter().map(|&(s, token)| [token, self.length(s), s.0, 0]).collect();
         self.executor.write(self.buffers.decode_rows, 0, bytemuck::cast_slice(&words));
-        self.executor.write(self.buffers.targets, 0, bytemuck::cast_slice(&[0u32, 1, 2, 3, 4, 5, 6, 7]));
+        self.executor.write(self.buffers.targets, 0, bytemuck::cast_slice(&PLACES));
         self.batch = rows.iter().map(|row| row.0).collect();
         Ok(())
     }
 
     fn launch(&mut self, ready: &Ready, places: &[u32], logits: bool, length: u32) -> Result<Step, Error> {
-        let mut reads: Vec<Operand> = places
-            .iter()
-            .map(|&place| Slice { buffer: self.buffers.decode_rows, offset: u64::from(place) * 16, bytes: 4 }.into())
-            .collect();
+        let mut reads = std::mem::take(&mut self.reads);
+        reads.clear();
+        reads.extend(places.iter().map(|&place| {
+            Operand::from(Slice { buffer: self.buffers.decode_rows, offset: u64::from(place) * 16, bytes: 4 })
+        }));
         if logits {
             reads.push(ready.logits());
         }
-        let ticket = self.submit(ready, &reads, length)?;
+        let ticket = self.submit(ready, &reads, length);
+        self.reads = reads;
+        let ticket = ticket?;
         Ok(Step { ticket, plan: ready.plan.clone() })
     }
 
@@ -428,6 +439,16 @@ impl Engine {
         let count = if words.len() > vocab { words.len() / (vocab + 1) } else { words.len() };
         let (tokens, logits) = words.split_at(count);
         Ok((tokens.to_vec(), logits.iter().map(|&bits| f32::from_bits(bits)).collect()))
+    }
+
+    /// Waits for a step of one sequence without logits: its token.
+    pub fn finish_one(&mut self, step: Step) -> Result<u32, Error> {
+        let mut answer = std::mem::take(&mut self.answer);
+        let collected = self.executor.collect(step.ticket, &mut answer);
+        let token = answer.first_chunk().map(|bytes| u32::from_le_bytes(*bytes));
+        self.answer = answer;
+        collected?;
+        Ok(token.unwrap_or_else(|| panic!("a step gave no token")))
     }
 
     /// Makes every pipeline of a run like the one to come: a chunk and a step.

@@ -217,7 +217,7 @@ impl<'e> Session<'e> {
             run.plan = Some(step.plan().clone());
             let token = {
                 let _sampling = observe::span("sampling");
-                self.engine.finish(step)?.0[0]
+                self.engine.finish_one(step)?
             };
             if run.arrived == 0 {
                 stats.prefilled(self.engine, prefilled);

@@ -13,6 +13,8 @@ pub enum AdapterChoice {
     Index(usize),
     /// The first whose name contains this, ignoring case.
     Named(String),
+    /// No device: wgpu checks and encodes everything, copies buffers and runs no kernel, so that what is left is what the host does.
+    Nothing,
 }
 
 /// One adapter, for a listing.
@@ -121,13 +123,28 @@ pub(super) fn open(options: &GpuOptions) -> Result<Opened, ExecuteError> {
     Ok(Opened { device, queue, info, available: features, target })
 }
 
+/// wgpu's own backend that runs nothing.
+fn nothing() -> Option<wgpu::Adapter> {
+    let backends = wgpu::Backends::NOOP;
+    let noop = wgpu::NoopBackendOptions { enable: true, ..wgpu::NoopBackendOptions::default() };
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends,
+        backend_options: wgpu::BackendOptions { noop, ..wgpu::BackendOptions::default() },
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    pollster::block_on(instance.enumerate_adapters(backends)).into_iter().next()
+}
+
 fn choose(choice: &AdapterChoice) -> Result<wgpu::Adapter, ExecuteError> {
+    if *choice == AdapterChoice::Nothing {
+        return nothing().ok_or(ExecuteError::NoAdapter);
+    }
     let mut found = enumerate();
     if found.is_empty() {
         return Err(ExecuteError::NoAdapter);
     }
     let index = match choice {
-        AdapterChoice::Best => Some(0),
+        AdapterChoice::Best | AdapterChoice::Nothing => Some(0),
         AdapterChoice::Index(index) => (*index < found.len()).then_some(*index),
         AdapterChoice::Named(name) => {
             let name = name.to_lowercase();
@@ -140,7 +157,7 @@ fn choose(choice: &AdapterChoice) -> Result<wgpu::Adapter, ExecuteError> {
             asked: match choice {
                 AdapterChoice::Index(index) => index.to_string(),
                 AdapterChoice::Named(name) => name.clone(),
-                AdapterChoice::Best => String::new(),
+                AdapterChoice::Best | AdapterChoice::Nothing => String::new(),
             },
             found: found.iter().map(|adapter| adapter.get_info().name).collect::<Vec<_>>().join(", "),
         }),

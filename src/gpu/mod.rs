@@ -146,7 +146,11 @@ impl Gpu {
             }
         });
         let mut target = opened.target.clone();
-        target.subgroup = probe::subgroup_size(&opened.device, &opened.queue)?;
+        target.subgroup = match options.adapter {
+            // Where nothing runs, nothing can be measured.
+            AdapterChoice::Nothing => target.subgroup.max(1),
+            _ => probe::subgroup_size(&opened.device, &opened.queue)?,
+        };
         target.software = options.software.unwrap_or(target.software);
         let tuned = options.tuned.get(&identity(&opened.info)).cloned().unwrap_or_default();
         target.choices = tuned.with(options.forced.clone());
@@ -477,24 +481,23 @@ impl Executor for Gpu {
         self.measure_ceilings()
     }
 
-    fn wait(&mut self, ticket: Ticket) -> Result<Vec<u8>, ExecuteError> {
+    fn collect(&mut self, ticket: Ticket, into: &mut Vec<u8>) -> Result<(), ExecuteError> {
         // A result that has already arrived costs no wait.
         let _ = self.device.poll(wgpu::PollType::Poll);
         if !self.readback.ready(ticket) {
             let submission = self.readback.submission(ticket);
             self.wait_for(submission)?;
         }
-        let bytes = self.readback.collect(ticket)?;
-        self.trace.record(TraceEvent::Readback { bytes: bytes.len() as u64 });
+        self.readback.collect(ticket, into)?;
+        self.trace.record(TraceEvent::Readback { bytes: into.len() as u64 });
         self.resolve_pass(ticket);
-        self.check()?;
-        Ok(bytes)
+        self.check()
     }
 
     fn read(&mut self, slice: Slice) -> Result<Vec<u8>, ExecuteError> {
         let staging = self.readback.take(&self.device, slice.bytes);
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(self.buffers.get(slice.buffer), slice.offset, &staging, 0, slice.bytes);
+        encoder.copy_buffer_to_buffer(self.buffers.get(slice.buffer), slice.offset, &staging.buffer, 0, slice.bytes);
         let submission = self.queue.submit([encoder.finish()]);
         self.trace.record(TraceEvent::Submit { dispatches: 0, passes: 0 });
         let ticket = self.readback.launch(submission, Some(staging), slice.bytes, None);
@@ -538,10 +541,10 @@ impl Gpu {
             let mut at = 0;
             for operand in reads {
                 let (buffer, offset) = self.buffers.place(&prepared.plan, operand);
-                encoder.copy_buffer_to_buffer(buffer, offset, staging, at, operand.bytes());
+                encoder.copy_buffer_to_buffer(buffer, offset, &staging.buffer, at, operand.bytes());
                 at += operand.bytes();
             }
-            expected = Some(self.marking.read(&mut encoder, staging, at));
+            expected = Some(self.marking.read(&mut encoder, &staging.buffer, at));
         }
         let submission = self.queue.submit([encoder.finish()]);
         self.trace.record(TraceEvent::Submit { dispatches, passes });

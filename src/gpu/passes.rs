@@ -46,6 +46,9 @@ impl Passes {
 impl Gpu {
     /// Has the times of a submission that is complete brought over.
     pub(super) fn resolve_pass(&mut self, done: Ticket) {
+        if self.passes.running.is_empty() {
+            return;
+        }
         let Some(at) = self.passes.running.iter().position(|timed| timed.ticket == done) else { return };
         // Submissions end in order: those before it are complete too, whoever waited for them or not.
         for timed in self.passes.running.drain(..=at).collect::<Vec<_>>() {
@@ -62,7 +65,10 @@ impl Gpu {
         let _ = self.device.poll(wgpu::PollType::Poll);
         let mut found = Vec::new();
         while let Some(timed) = self.passes.resolving.pop_front_if(|timed| self.readback.ready(timed.ticket)) {
-            let Ok(bytes) = self.readback.collect(timed.ticket) else { continue };
+            let mut bytes = Vec::new();
+            if self.readback.collect(timed.ticket, &mut bytes).is_err() {
+                continue;
+            }
             self.trace.record(TraceEvent::Readback { bytes: bytes.len() as u64 });
             let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes);
             let span = super::timestamps::spans(&ticks, self.period())[0];

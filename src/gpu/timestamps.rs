@@ -206,7 +206,7 @@ impl Gpu {
         let staging = self.readback.take(&self.device, bytes);
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.resolve_query_set(set, 0..count as u32, &resolved, 0);
-        encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);
+        encoder.copy_buffer_to_buffer(&resolved, 0, &staging.buffer, 0, bytes);
         let submission = self.queue.submit([encoder.finish()]);
         self.trace.record(TraceEvent::Submit { dispatches: 0, passes: 0 });
         self.readback.launch(submission, Some(staging), bytes, None)

@@ -240,8 +240,15 @@ pub trait Executor {
         Ok(Vec::new())
     }
 
+    /// Waits for a submission and puts what it read in place of what `into` holds, whose room is used again.
+    fn collect(&mut self, ticket: Ticket, into: &mut Vec<u8>) -> Result<(), ExecuteError>;
+
     /// Waits for a submission and gives what it read.
-    fn wait(&mut self, ticket: Ticket) -> Result<Vec<u8>, ExecuteError>;
+    fn wait(&mut self, ticket: Ticket) -> Result<Vec<u8>, ExecuteError> {
+        let mut bytes = Vec::new();
+        self.collect(ticket, &mut bytes)?;
+        Ok(bytes)
+    }
 
     /// Reads a buffer; waits for everything before.
     fn read(&mut self, slice: Slice) -> Result<Vec<u8>, ExecuteError>;

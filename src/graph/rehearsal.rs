@@ -158,7 +158,7 @@ impl Executor for Rehearsal {
         panic!("{plan:?} was to run in a rehearsal")
     }
 
-    fn wait(&mut self, ticket: Ticket) -> Result<Vec<u8>, ExecuteError> {
+    fn collect(&mut self, ticket: Ticket, _into: &mut Vec<u8>) -> Result<(), ExecuteError> {
         panic!("{ticket:?} was waited for in a rehearsal")
     }
 

@@ -54,10 +54,16 @@ impl std::ops::Sub for Counters {
 }
 
 /// The latest events with their times, and sums over all of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Trace {
     totals: Counters,
     recent: VecDeque<(Instant, TraceEvent)>,
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        Self { totals: Counters::default(), recent: VecDeque::with_capacity(KEPT) }
+    }
 }
 
 impl Trace {

@@ -227,8 +227,10 @@ impl Executor for Emulator {
         Ok(Ticket(ticket))
     }
 
-    fn wait(&mut self, ticket: Ticket) -> Result<Vec<u8>, ExecuteError> {
-        self.results.remove(&ticket.0).ok_or_else(|| device(format!("{ticket:?} was waited for already")))
+    fn collect(&mut self, ticket: Ticket, into: &mut Vec<u8>) -> Result<(), ExecuteError> {
+        let results = self.results.remove(&ticket.0);
+        *into = results.ok_or_else(|| device(format!("{ticket:?} was waited for already")))?;
+        Ok(())
     }
 
     fn read(&mut self, slice: Slice) -> Result<Vec<u8>, ExecuteError> {
