@@ -24,8 +24,10 @@ mod open_spans;
 mod phases;
 mod sink;
 mod trace_file;
+pub mod tracy;
 
 pub use log::{GateError, Gates, SUBSYSTEMS};
+pub(crate) use open_spans::OpenSpans;
 pub use phases::{Phase, PhaseTimings};
 pub use sink::{DeviceRun, DeviceZone, Sink, SinkId};
 pub use trace_file::{TraceFile, TraceFileError};

@@ -1,8 +1,7 @@
 //! Events of the Trace Event format, on their way to a file.
 
 use super::super::device_lane::{DeviceLane, Edge};
-use super::super::open_spans::OpenSpans;
-use crate::observe::DeviceRun;
+use crate::observe::{DeviceRun, OpenSpans};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::io::{self, Write};
