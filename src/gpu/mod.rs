@@ -17,7 +17,7 @@ mod timestamps;
 
 pub use adapter::{AdapterChoice, AdapterLine, adapters};
 pub use facts::Facts;
-pub use platform::{Activity, Chip, CommandBufferTime, DeviceMemory, Interval, Thermal, chip, thermal};
+pub use platform::{Chip, CommandBufferTime, DeviceMemory, Thermal, chip, signposts, thermal};
 pub use source::{Language, metal, wgsl};
 
 use crate::graph::{

@@ -8,7 +8,7 @@ mod watch;
 mod weights;
 
 pub use machine::{chip, thermal};
-pub use signpost::Interval;
+pub(in crate::gpu) use signpost::{Interval, mark_first_token};
 pub(in crate::gpu) use watch::watch;
 pub(in crate::gpu) use weights::{Resident, WeightMemory};
 

@@ -11,6 +11,7 @@ mod portable;
 #[cfg(not(target_os = "macos"))]
 use portable as system;
 
+mod signposts;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +19,8 @@ use serde::Serialize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-pub use system::{Interval, chip, thermal};
+pub use signposts::signposts;
+pub use system::{chip, thermal};
 pub(super) use system::{Resident, WeightMemory, available, device_memory, sample_clock, watch};
 
 /// The memory of a device, as its driver tells.
@@ -63,17 +65,6 @@ impl Thermal {
     fn numbered(number: isize) -> Option<Self> {
         [Self::Nominal, Self::Fair, Self::Serious, Self::Critical].get(usize::try_from(number).ok()?).copied()
     }
-}
-
-/// What signposts can be about. Their names are part of the program, where the system wants them to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activity {
-    /// Weights are brought onto a device.
-    Load,
-    /// A prompt runs.
-    Prefill,
-    /// Tokens are generated.
-    Decode,
 }
 
 /// One reading of the device's clock.
