@@ -1,7 +1,8 @@
-//! Options that record what the engine tells of itself: a timeline in a file.
+//! Options that record what the engine tells of itself: a timeline in a file, and profilers of the system.
 
 use super::ending::Ending;
 use clap::Args;
+use ffai::gpu;
 use ffai::observe::{self, Level, SinkId, TraceFile};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +13,9 @@ pub(crate) struct TracerArguments {
     /// Write a timeline that Perfetto and chrome://tracing open (see docs/timeline.md)
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) trace: Option<PathBuf>,
+    /// Wait for the Tracy profiler, on this machine alone; the port is TRACY_PORT, else 8086 or the next free one
+    #[arg(long, help_heading = "Output")]
+    pub(crate) tracy: bool,
 }
 
 /// Who records this run, until it is finished or dropped.
@@ -21,20 +25,30 @@ pub(crate) struct Tracers {
     file: Option<Arc<TraceFile>>,
 }
 
-/// Attaches who was asked for, and sets how much is told: `level`, and spans at least where somebody records them. To be called
-/// before a model is loaded, which is the first that is recorded, and takes long where the file cannot be written.
+/// Attaches who was asked for, and sets how much is told: `level`, and spans at least where somebody records them. From
+/// [`Level::Spans`] on Tracy and, on macOS, signposts are there too, as far as they were built. To be called before a model is loaded:
+/// that is the first to be recorded, and long where the file cannot be written.
 ///
 /// # Errors
 /// The file cannot be written, or this program was built without what was asked for.
 pub(crate) fn attach(arguments: &TracerArguments, level: Level) -> Result<Tracers, Ending> {
     let mut tracers = Tracers::default();
+    let spans = level >= Level::Spans || arguments.trace.is_some() || arguments.tracy;
     if let Some(path) = &arguments.trace {
         expect_built(cfg!(feature = "observe"), "--trace", "observe")?;
         let file = Arc::new(TraceFile::create(path)?);
         tracers.attached.push(observe::attach(file.clone()));
         tracers.file = Some(file);
     }
-    observe::set_level(if tracers.attached.is_empty() { level } else { level.max(Level::Spans) });
+    if arguments.tracy || level >= Level::Spans {
+        let tracy = observe::tracy::start();
+        expect_built(tracy.is_some() || !arguments.tracy, "--tracy", "tracy")?;
+        tracers.attached.extend(tracy.map(observe::attach));
+    }
+    if spans {
+        tracers.attached.extend(gpu::signposts().map(observe::attach));
+    }
+    observe::set_level(if spans { level.max(Level::Spans) } else { level });
     Ok(tracers)
 }
 
@@ -60,6 +74,7 @@ impl Tracers {
         for id in self.attached.drain(..) {
             observe::detach(id);
         }
+        observe::tracy::settle();
         Ok(self.file.take().map_or(Ok(()), |file| file.finish())?)
     }
 }
@@ -84,7 +99,7 @@ mod tests {
     use std::{env, fs, process};
 
     fn traced(path: PathBuf) -> TracerArguments {
-        TracerArguments { trace: Some(path) }
+        TracerArguments { trace: Some(path), tracy: false }
     }
 
     /// One test, because levels are the whole process's.
@@ -108,6 +123,9 @@ mod tests {
             let text = read();
             assert!(text.contains("recorded") && !text.contains("late") && text.ends_with("]\n"), "{text}");
         }
+        let asked = TracerArguments { trace: None, tracy: true };
+        assert_eq!(attach(&asked, Level::Phases).is_ok(), cfg!(feature = "tracy"));
+        assert_eq!(observe::level(), Level::Spans);
         attach(&traced(path.clone()), Level::Ops).unwrap().finish().unwrap();
         assert_eq!(observe::level(), Level::Ops);
         fs::remove_file(&path).unwrap();
