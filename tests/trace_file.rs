@@ -70,7 +70,7 @@ fn babble(sink: &dyn Sink, seed: u64, steps: u64, start: Instant) {
 
 #[test]
 fn whatever_is_told_the_file_keeps_the_formats_rules() {
-    for seed in 0..20 {
+    for seed in 0..10 {
         let path = path(&format!("trace-{seed}.json"));
         let file = TraceFile::create(&path).unwrap();
         let start = Instant::now();
@@ -93,7 +93,7 @@ fn whatever_is_told_the_file_keeps_the_formats_rules() {
         assert_eq!(fs::read_to_string(&path).unwrap(), written);
         // As if the run had been killed, anywhere.
         let mut numbers = Numbers(seed);
-        for _ in 0..20 {
+        for _ in 0..10 {
             let mut end = numbers.below(written.len() as u64) as usize;
             end -= (0..4).find(|back| written.is_char_boundary(end - back)).unwrap();
             read_broken_off(&written[..end]).unwrap();
