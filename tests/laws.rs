@@ -15,10 +15,23 @@ fn open(model: &str, kv: Element) -> (Engine, Tokenizer) {
 }
 
 fn open_in_chunks(model: &str, kv: Element, chunk: usize) -> (Engine, Tokenizer) {
+    open_as(model, OpenOptions { kv, chunk, ..OpenOptions::default() })
+}
+
+/// With attention's softmax done in one way.
+fn open_with(model: &str, kv: Element, softmax: &str) -> (Engine, Tokenizer) {
+    let forced = ffai::kernels::forced([("FFAI_KERNEL_SOFTMAX".to_owned(), softmax.to_owned())]).unwrap();
+    open_as(model, OpenOptions { kv, forced, ..OpenOptions::default() })
+}
+
+fn open_as(model: &str, options: OpenOptions) -> (Engine, Tokenizer) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/llama").join(model);
-    let options = OpenOptions { backend: Backend::Gpu, kv, chunk, ..OpenOptions::default() };
+    let options = OpenOptions { backend: Backend::Gpu, ..options };
     ffai::generate::open(&path, &options, &mut |_, _| {}).unwrap()
 }
+
+/// The ways to do attention's softmax; laws of attention hold for each.
+const SOFTMAX: [&str; 2] = ["two-pass", "online"];
 
 /// Tokens that mean nothing, the same ones each time.
 fn tokens(count: usize, from: u32) -> Vec<u32> {
@@ -60,8 +73,8 @@ fn steps(
 
 #[test]
 fn rewind_then_replay_gives_the_same_logits() {
-    for kv in [Element::F16, Element::F32] {
-        let (mut engine, _) = open("llama3.gguf", kv);
+    for (kv, softmax) in [Element::F16, Element::F32].into_iter().flat_map(|kv| SOFTMAX.map(|softmax| (kv, softmax))) {
+        let (mut engine, _) = open_with("llama3.gguf", kv, softmax);
         let sequence = engine.open().unwrap();
         let prompt = tokens(40, 1);
         let all: Vec<usize> = (0..8).collect();
@@ -69,21 +82,21 @@ fn rewind_then_replay_gives_the_same_logits() {
         let first = engine.logits(sequence, &prompt[32..], &all).unwrap();
         engine.rewind(sequence, 32);
         let again = engine.logits(sequence, &prompt[32..], &all).unwrap();
-        assert_eq!(bits(&first.concat()), bits(&again.concat()), "{kv:?}");
+        assert_eq!(bits(&first.concat()), bits(&again.concat()), "{kv:?}, {softmax}");
         // Single steps, replayed after running past the place with other tokens.
         engine.rewind(sequence, 32);
         let first = engine.logits(sequence, &prompt[32..33], &[0]).unwrap();
         engine.logits(sequence, &tokens(5, 9), &[]).unwrap();
         engine.rewind(sequence, 32);
         let again = engine.logits(sequence, &prompt[32..33], &[0]).unwrap();
-        assert_eq!(bits(&first.concat()), bits(&again.concat()), "{kv:?}");
+        assert_eq!(bits(&first.concat()), bits(&again.concat()), "{kv:?}, {softmax}");
     }
 }
 
 #[test]
 fn two_sequences_in_a_batch_equal_each_alone() {
-    for width in 1..=8 {
-        let (mut engine, _) = open("llama2.gguf", Element::F16);
+    for (width, softmax) in (1..=8).flat_map(|width| SOFTMAX.map(|softmax| (width, softmax))) {
+        let (mut engine, _) = open_with("llama2.gguf", Element::F16, softmax);
         // Lengths on both sides of a page and of a split, so that neighbours need other numbers of splits.
         let prompts: Vec<Vec<u32>> =
             (0..width).map(|i| tokens([5, 31, 33, 126, 60, 130, 1, 90][i as usize % 8], 100 + i)).collect();
@@ -96,42 +109,61 @@ fn two_sequences_in_a_batch_equal_each_alone() {
             let alone = engine.open().unwrap();
             let (ids, logits) = steps(&mut engine, &[alone], std::slice::from_ref(prompt), 4);
             engine.close(alone);
-            assert_eq!(ids[0], together[place], "width {width}, place {place}");
-            assert_eq!(bits(&logits[0]), bits(&together_logits[place]), "width {width}, place {place}");
+            assert_eq!(ids[0], together[place], "{softmax}, width {width}, place {place}");
+            assert_eq!(bits(&logits[0]), bits(&together_logits[place]), "{softmax}, width {width}, place {place}");
         }
     }
 }
 
 #[test]
 fn chunked_prefill_equals_whole_prefill() {
-    let (mut engine, _) = open("llama3.gguf", Element::F32);
-    let prompt = tokens(100, 2);
-    let whole = engine.open().unwrap();
-    let want = engine.logits(whole, &prompt, &[99]).unwrap();
-    for chunk in [1, 7, 16, 33, 64] {
-        let chunked = engine.open().unwrap();
-        let mut got = Vec::new();
-        for part in prompt.chunks(chunk) {
-            got = engine.logits(chunked, part, &[part.len() - 1]).unwrap();
+    for softmax in SOFTMAX {
+        let (mut engine, _) = open_with("llama3.gguf", Element::F32, softmax);
+        let prompt = tokens(100, 2);
+        let whole = engine.open().unwrap();
+        let want = engine.logits(whole, &prompt, &[99]).unwrap();
+        for chunk in [1, 7, 16, 33, 64] {
+            let chunked = engine.open().unwrap();
+            let mut got = Vec::new();
+            for part in prompt.chunks(chunk) {
+                got = engine.logits(chunked, part, &[part.len() - 1]).unwrap();
+            }
+            engine.close(chunked);
+            let nmse = difference(&got[0], &want[0]).nmse;
+            assert!(nmse <= 1e-9, "{softmax}, chunks of {chunk}: nmse {nmse:e}");
         }
-        engine.close(chunked);
-        let nmse = difference(&got[0], &want[0]).nmse;
-        assert!(nmse <= 1e-9, "chunks of {chunk}: nmse {nmse:e}");
     }
 }
 
 #[test]
 fn prefill_then_decode_equals_prefill() {
-    let (mut engine, _) = open("llama2.gguf", Element::F32);
-    let prompt = tokens(60, 3);
-    let sequence = engine.open().unwrap();
-    let (ids, logits) = steps(&mut engine, &[sequence], std::slice::from_ref(&prompt), 12);
-    let text: Vec<u32> = prompt.iter().chain(&ids[0][..12]).copied().collect();
-    let all: Vec<usize> = (59..72).collect();
-    let whole = engine.open().unwrap();
-    let want = engine.logits(whole, &text, &all).unwrap().concat();
-    let nmse = difference(&logits[0], &want).nmse;
-    assert!(nmse <= 1e-9, "nmse {nmse:e}");
+    for softmax in SOFTMAX {
+        let (mut engine, _) = open_with("llama2.gguf", Element::F32, softmax);
+        let prompt = tokens(60, 3);
+        let sequence = engine.open().unwrap();
+        let (ids, logits) = steps(&mut engine, &[sequence], std::slice::from_ref(&prompt), 12);
+        let text: Vec<u32> = prompt.iter().chain(&ids[0][..12]).copied().collect();
+        let all: Vec<usize> = (59..72).collect();
+        let whole = engine.open().unwrap();
+        let want = engine.logits(whole, &text, &all).unwrap().concat();
+        let nmse = difference(&logits[0], &want).nmse;
+        assert!(nmse <= 1e-9, "{softmax}: nmse {nmse:e}");
+    }
+}
+
+/// Several splits and tiles of keys; the ways to do a softmax differ in rounding, or one of them did not run.
+#[test]
+fn ways_to_do_a_softmax_agree_within_rounding() {
+    let logits = SOFTMAX.map(|softmax| {
+        let (mut engine, _) = open_with("llama3.gguf", Element::F32, softmax);
+        let sequence = engine.open().unwrap();
+        let prompt = tokens(200, 13);
+        let mut logits = engine.logits(sequence, &prompt[..199], &[150, 198]).unwrap().concat();
+        logits.extend(engine.logits(sequence, &prompt[199..], &[0]).unwrap().concat());
+        logits
+    });
+    let nmse = difference(&logits[0], &logits[1]).nmse;
+    assert!(nmse <= 1e-9 && bits(&logits[0]) != bits(&logits[1]), "nmse {nmse:e}");
 }
 
 fn greedy(prompt: &[u32], max_tokens: usize) -> Request {

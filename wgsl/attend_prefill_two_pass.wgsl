@@ -8,11 +8,6 @@ var<workgroup> weights: array<vec4<f32>, QUERIES * KEYS / 4u>; // [QUERIES / 4, 
 var<workgroup> found: array<vec4<f32>, WORKGROUP>;             // what each thread knows of its four rows
 var<workgroup> kept: array<vec4<f32>, QUERIES / 4u>;           // and what is known of them: first maxima, then sums
 
-fn weight(score: vec4<f32>, peak: vec4<f32>) -> vec4<f32> {
-    // A row that sees nothing of its tile has no maximum to tell its hidden keys from.
-    return select(exp(score - peak), vec4<f32>(), score == vec4<f32>(HIDDEN));
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let head = group.x;
@@ -56,10 +51,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         workgroupBarrier();
         let s = products(row, head, vec4<u32>(starts[lane], starts[lane + 16u], starts[lane + 32u], starts[lane + 48u]));
         let key = vec4<i32>(i32(base + lane));
-        let e0 = weight(shown(s[0], key, limit), peak);
-        let e1 = weight(shown(s[1], key + 16, limit), peak);
-        let e2 = weight(shown(s[2], key + 32, limit), peak);
-        let e3 = weight(shown(s[3], key + 48, limit), peak);
+        // Every row sees its own key, so that hidden ones weigh nothing beside its maximum. Rows past the end are not stored.
+        let e0 = exp(shown(s[0], key, limit) - peak);
+        let e1 = exp(shown(s[1], key + 16, limit) - peak);
+        let e2 = exp(shown(s[2], key + 32, limit) - peak);
+        let e3 = exp(shown(s[3], key + 48, limit) - peak);
         weights[block * KEYS + lane] = e0;
         weights[block * KEYS + lane + 16u] = e1;
         weights[block * KEYS + lane + 32u] = e2;

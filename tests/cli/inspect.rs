@@ -147,3 +147,44 @@ fn a_closed_pipe_ends_it_quietly() {
     drop(child.stdout.take());
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
 }
+
+#[test]
+fn kernels_are_shown_where_they_are_asked_for() {
+    let shown = |arguments: &[&str], variable: Option<(&str, &str)>| {
+        let mut command = command(&[&["inspect", TINY], arguments].concat());
+        command.envs(variable);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    assert!(!shown(&[], None).contains("\nkernels"));
+    let table = shown(&["--kernels"], None);
+    assert!(table.contains("\nkernels on ") && table.contains("  KERNEL "), "{table}");
+    let row = |table: &str, kernel: &str| {
+        let line = table.lines().find(|line| line.trim_start().starts_with(kernel)).unwrap().to_owned();
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(row(&table, "attend_prefill")[1..4], ["online,", "wgsl", "default"]);
+    let forced = shown(&["--kernels", "wgsl"], Some(("FFAI_KERNEL_SOFTMAX", "two-pass")));
+    assert_eq!(row(&forced, "attend_prefill")[1..5], ["two-pass,", "wgsl", "forced", "online,"]);
+    let object: Value = serde_json::from_str(&shown(&["--kernels", "--json"], None)).unwrap();
+    let rows = object["kernels"].as_array().unwrap();
+    let decode = rows.iter().find(|row| row["kernel"] == "attend_decode").unwrap();
+    assert_eq!(decode["algorithm"], serde_json::json!({ "name": "two-pass", "why": "default" }));
+    assert_eq!(decode["others"], serde_json::json!(["online", "msl"]));
+    assert!(decode["step"].as_u64() > Some(0) && decode["chunk"] == 0);
+}
+
+#[test]
+fn a_variant_that_there_is_not_is_a_mistake_of_the_command_line() {
+    for (variable, value, part) in [
+        ("FFAI_KERNEL_ATTEND_DECODE", "fast", "expected one of two-pass, online, wgsl, msl, auto, found `fast`"),
+        ("FFAI_KERNEL_ATTENTION", "online", "expected the name of a kernel"),
+        ("FFAI_KERNEL_EMBED", "msl", "found `msl`"),
+    ] {
+        for arguments in [&["generate", TINY, "a"] as &[&str], &["inspect", TINY]] {
+            let output = command(arguments).env(variable, value).output().unwrap();
+            fails(&output, 2, &[variable, part, "hint: change or unset"]);
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! `tools kernels-doc`: the page of kernels and weight formats, from their declarations.
 
 use ffai::graph::{Access, Format, Kernel};
-use ffai::kernels::CATALOGUE;
+use ffai::kernels::{CATALOGUE, sources, ways};
 use ffai::weights::format::FORMATS;
 use std::fmt::Write as _;
 
@@ -20,6 +20,16 @@ it takes the op.
 
 ";
 
+const VARIANTS: &str = "
+## Variants
+
+What can be chosen by `FFAI_KERNEL_<NAME>` and is timed apart ([kernel-variants.md](kernel-variants.md)): the algorithms of what several
+kernels compute, each with its kernel, and what these can be compiled from. Kernels with neither run from WGSL alone.
+
+| computes | algorithms | sources |
+|---|---|---|
+";
+
 /// The whole page.
 pub(crate) fn page() -> String {
     let mut page = INTRODUCTION.to_owned();
@@ -30,6 +40,10 @@ pub(crate) fn page() -> String {
     );
     for kernel in CATALOGUE {
         page.push_str(&kernel_row(kernel));
+    }
+    page.push_str(VARIANTS);
+    for kernel in CATALOGUE.iter().filter(|kernel| kernel.name == kernel.op()) {
+        page.push_str(&variant_row(kernel));
     }
     let _ = write!(
         page,
@@ -63,6 +77,22 @@ fn kernel_row(kernel: &Kernel) -> String {
         Some(metal) => format!("yes, {}", number(metal.tolerance.nmse)),
     };
     format!("| `{}` | {about} | {} | {nmse} | {worst} | {metal} |\n", kernel.name, bindings.join(", "))
+}
+
+/// Nothing of a kernel without variants.
+fn variant_row(kernel: &Kernel) -> String {
+    let ways: Vec<&Kernel> = ways(kernel.op()).collect();
+    if ways.len() == 1 && sources(kernel).len() == 1 {
+        return String::new();
+    }
+    let algorithms = ways.iter().filter_map(|way| Some(format!("`{}` ({})", way.algorithm?.name, way.name)));
+    let compiled = ways.iter().map(|way| {
+        let of = way.algorithm.map_or(String::new(), |algorithm| format!(" of {}", algorithm.name));
+        let names: Vec<String> = sources(way).iter().map(|source| format!("`{source}`")).collect();
+        names.join(", ") + &of
+    });
+    let [algorithms, compiled] = [algorithms.collect::<Vec<_>>(), compiled.collect()].map(|parts| parts.join("; "));
+    format!("| {} | {algorithms} | {compiled} |\n", kernel.op())
 }
 
 fn format_row(format: &Format) -> String {
