@@ -97,11 +97,11 @@ need_rust_components() {
 }
 
 need_linker() {
-    command -v cc >/dev/null 2>&1 && return 0
+    command -v cc >/dev/null 2>&1 && command -v c++ >/dev/null 2>&1 && return 0
     if [ "$(uname -s)" = Darwin ]; then
         die "no C compiler; Rust links with it" "run: xcode-select --install"
     fi
-    install_packages "Rust links with cc, and some crates compile C" gcc libc6-dev
+    install_packages "Rust links with cc, and some crates compile C and C++" gcc g++ libc6-dev
 }
 
 # Whether any Vulkan driver has registered itself with the loader.

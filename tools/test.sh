@@ -90,6 +90,8 @@ if [ "$quick" = no ]; then
         cargo test --workspace --test adding -- --ignored --nocapture
 fi
 if [ "$quick" = no ]; then
+    run_step "looking costs nothing while nobody looks" "see tools/decode-cost.sh; it needs valgrind" \
+        tools/decode-cost.sh --install
     run_step "fuzz target compiles" "mend what rustc names above; after a change of dependencies: cargo update --manifest-path fuzz/Cargo.toml" \
         cargo check --locked --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
 fi

@@ -188,6 +188,12 @@ impl Gpu {
         self.pipelines.set_hook(hook);
     }
 
+    /// Destroys the device, as a driver does that is reset: what is asked of it from here on is an error.
+    pub fn lose(&mut self) {
+        self.device.destroy();
+        self.failure.note("lost: the device was destroyed".to_owned());
+    }
+
     /// What a measurement on this device holds for: the adapter and its driver.
     pub fn identity(&self) -> String {
         identity(&self.info)

@@ -9,6 +9,7 @@ mod inputs;
 mod inspect;
 #[path = "../support/model.rs"]
 mod model;
+mod observing;
 mod outputs;
 mod terminal;
 mod thinking;
