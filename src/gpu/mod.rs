@@ -104,6 +104,8 @@ pub struct Gpu {
 #[derive(Default)]
 struct Failure {
     noted: AtomicBool,
+    /// A device that is lost stays lost: wgpu takes work for it without a word.
+    lost: AtomicBool,
     message: Mutex<Option<String>>,
 }
 
@@ -113,11 +115,21 @@ impl Failure {
         self.noted.store(true, Ordering::Release);
     }
 
+    fn note_lost(&self, message: &str) {
+        self.lost.store(true, Ordering::Release);
+        self.note(format!("lost: {message}"));
+    }
+
     fn take(&self) -> Option<String> {
-        if !self.noted.swap(false, Ordering::AcqRel) {
+        if !self.noted.load(Ordering::Acquire) {
             return None;
         }
-        self.message.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let mut message = self.message.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.lost.load(Ordering::Acquire) {
+            return message.clone();
+        }
+        self.noted.store(false, Ordering::Release);
+        message.take()
     }
 }
 
@@ -142,7 +154,7 @@ impl Gpu {
         opened.device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| uncaptured.note(error.to_string())));
         opened.device.set_device_lost_callback(move |reason, message| {
             if reason != wgpu::DeviceLostReason::Destroyed {
-                lost.note(format!("lost: {message}"));
+                lost.note_lost(&message);
             }
         });
         let mut target = opened.target.clone();
@@ -191,7 +203,7 @@ impl Gpu {
     /// Destroys the device, as a driver does that is reset: what is asked of it from here on is an error.
     pub fn lose(&mut self) {
         self.device.destroy();
-        self.failure.note("lost: the device was destroyed".to_owned());
+        self.failure.note_lost("it was destroyed");
     }
 
     /// What a measurement on this device holds for: the adapter and its driver.

@@ -153,3 +153,29 @@ fn a_trace_that_cannot_be_written_is_told_before_a_model_is_looked_for() {
     let output = ffai(&["-m", "nowhere.gguf", "-p", "x", "--trace", "/nowhere/at/all/trace.json"]);
     fails(&output, 1, &["/nowhere/at/all/trace.json"]);
 }
+
+#[test]
+fn a_timeline_shows_ops_by_the_names_that_the_profile_has() {
+    let path = folder("trace").join("trace.json");
+    let profile = json(&gpu(&["--profile", "--json", "--trace", path.to_str().unwrap()], &[]))["profile"].clone();
+    let trace: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let events = trace.as_array().unwrap();
+    let lane = events
+        .iter()
+        .find(|event| event["name"] == "thread_name" && event["args"]["name"] == "GPU")
+        .map(|event| event["tid"].clone())
+        .unwrap();
+    let on_gpu = |name: &Value| events.iter().any(|e| e["ph"] == "B" && e["tid"] == lane && e["name"] == *name);
+    for op in profile["ops"].as_array().unwrap() {
+        assert!(on_gpu(&op["name"]), "{} is not on the GPU's lane", op["name"]);
+    }
+    // Tokens that are not profiled show as whole submissions, and what the host does under its own names.
+    assert!(on_gpu(&"forward".into()) && on_gpu(&"layer 1".into()) && on_gpu(&"mlp".into()));
+    for name in ["model_load", "prewarm", "prefill", "decode_step", "sampling"] {
+        let on_host = events.iter().any(|e| e["ph"] == "B" && e["tid"] != lane && e["name"] == name);
+        assert!(on_host, "{name} is not in the timeline");
+    }
+    for (kind, name) in [("i", "ttft"), ("C", "tokens per second"), ("C", "device memory"), ("C", "KV cache used")] {
+        assert!(events.iter().any(|e| e["ph"] == kind && e["name"] == name), "{name} is not in the timeline");
+    }
+}
