@@ -31,10 +31,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let s = products(row, head, vec4<u32>(starts[lane], starts[lane + 16u], starts[lane + 32u], starts[lane + 48u]));
         let limit = limits(row);
         let key = vec4<i32>(i32(base + lane));
-        scores[block * KEYS + lane] = shown(s[0], key, limit);
-        scores[block * KEYS + lane + 16u] = shown(s[1], key + 16, limit);
-        scores[block * KEYS + lane + 32u] = shown(s[2], key + 32, limit);
-        scores[block * KEYS + lane + 48u] = shown(s[3], key + 48, limit);
+        scores[block * KEYS + lane] = shown(s.s0, key, limit);
+        scores[block * KEYS + lane + 16u] = shown(s.s1, key + 16, limit);
+        scores[block * KEYS + lane + 32u] = shown(s.s2, key + 32, limit);
+        scores[block * KEYS + lane + 48u] = shown(s.s3, key + 48, limit);
         workgroupBarrier();
 
         // A thread takes four rows: were each to write its component of a vector, one might undo what another has written.

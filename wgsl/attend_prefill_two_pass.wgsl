@@ -28,8 +28,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         workgroupBarrier();
         let s = products(row, head, vec4<u32>(starts[lane], starts[lane + 16u], starts[lane + 32u], starts[lane + 48u]));
         let key = vec4<i32>(i32(base + lane));
-        peak = max(peak, max(shown(s[0], key, limit), shown(s[1], key + 16, limit)));
-        peak = max(peak, max(shown(s[2], key + 32, limit), shown(s[3], key + 48, limit)));
+        peak = max(peak, max(shown(s.s0, key, limit), shown(s.s1, key + 16, limit)));
+        peak = max(peak, max(shown(s.s2, key + 32, limit), shown(s.s3, key + 48, limit)));
         workgroupBarrier();
     }
     found[thread] = peak;
@@ -52,10 +52,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let s = products(row, head, vec4<u32>(starts[lane], starts[lane + 16u], starts[lane + 32u], starts[lane + 48u]));
         let key = vec4<i32>(i32(base + lane));
         // Every row sees its own key, so that hidden ones weigh nothing beside its maximum. Rows past the end are not stored.
-        let e0 = exp(shown(s[0], key, limit) - peak);
-        let e1 = exp(shown(s[1], key + 16, limit) - peak);
-        let e2 = exp(shown(s[2], key + 32, limit) - peak);
-        let e3 = exp(shown(s[3], key + 48, limit) - peak);
+        let e0 = exp(shown(s.s0, key, limit) - peak);
+        let e1 = exp(shown(s.s1, key + 16, limit) - peak);
+        let e2 = exp(shown(s.s2, key + 32, limit) - peak);
+        let e3 = exp(shown(s.s3, key + 48, limit) - peak);
         weights[block * KEYS + lane] = e0;
         weights[block * KEYS + lane + 16u] = e1;
         weights[block * KEYS + lane + 32u] = e2;

@@ -62,8 +62,16 @@ fn limits(row: u32) -> vec4<i32> {
     return vec4<i32>(position(row), position(row + 1u), position(row + 2u), position(row + 3u));
 }
 
-// Products of four rows with the keys that begin at `k`: a column per key.
-fn products(row: u32, head: u32, k: vec4<u32>) -> mat4x4<f32> {
+// Products of four rows with four keys, by key.
+struct Products {
+    s0: vec4<f32>,
+    s1: vec4<f32>,
+    s2: vec4<f32>,
+    s3: vec4<f32>,
+}
+
+// Products with the keys that begin at `k`.
+fn products(row: u32, head: u32, k: vec4<u32>) -> Products {
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
     var s2 = vec4<f32>();
@@ -78,5 +86,5 @@ fn products(row: u32, head: u32, k: vec4<u32>) -> mat4x4<f32> {
         s2 += four(a, b, c, d, key_at(k.z + v));
         s3 += four(a, b, c, d, key_at(k.w + v));
     }
-    return mat4x4<f32>(s0, s1, s2, s3);
+    return Products(s0, s1, s2, s3);
 }
