@@ -29,6 +29,7 @@ fn generate(style: Option<ThinkingStyle>, prompt: &str, stop_at: &str) -> (Vec<S
                 Event::Token { .. } => "token".to_owned(),
                 Event::Tail { .. } => "tail".to_owned(),
                 Event::Segment(segment) => format!("{segment:?}"),
+                Event::Profiled { .. } => "profiled".to_owned(),
             };
             told.push(name);
             if told.last().unwrap() == stop_at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
