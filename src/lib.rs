@@ -51,6 +51,7 @@
 //! - [`doctor`] runs every kernel's cases on the device in front of it, and measures what that device can do.
 //! - [`measure`] holds statistics, profiles, and the distance of a result from its reference.
 //! - [`observe`] tells whoever listens what happens while it happens: phases, spans, zones of the device.
+//! - `dashboard`, with the feature of its name, shows all of that in a terminal while a model runs.
 //!
 //! # Laws that the code keeps
 //!
@@ -66,6 +67,8 @@
 pub mod cache;
 pub mod convert;
 pub mod cpu;
+#[cfg(feature = "dashboard")]
+pub mod dashboard;
 pub mod doctor;
 mod error;
 pub mod generate;

@@ -28,12 +28,26 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Judges the device itself, so it opens one.
     ("doctor", &["gpu", "cpu", "kernels", "weights", "measure", "graph", "error"]),
     ("inspect", &["generate", "model", "cache", "weights", "text", "kernels", "graph", "error"]),
+    // Reads events and rows; what runs a model is handed to it as a function.
+    ("dashboard", &["generate", "measure", "observe"]),
     ("error", &["graph", "weights", "text", "convert"]),
     (
         "cli",
         &[
-            "inspect", "doctor", "generate", "convert", "model", "weights", "text", "measure", "observe", "gpu",
-            "kernels", "graph", "error",
+            "inspect",
+            "doctor",
+            "dashboard",
+            "generate",
+            "convert",
+            "model",
+            "weights",
+            "text",
+            "measure",
+            "observe",
+            "gpu",
+            "kernels",
+            "graph",
+            "error",
         ],
     ),
 ];

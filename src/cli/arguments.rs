@@ -3,6 +3,8 @@
 use super::chat::ChatArguments;
 use super::completions::CompletionsArguments;
 use super::convert_arguments::ConvertArguments;
+#[cfg(feature = "dashboard")]
+use super::dash::DashArguments;
 use super::doctor::DoctorArguments;
 use super::generate_arguments::GenerateArguments;
 use super::inspect::InspectArguments;
@@ -31,6 +33,9 @@ pub(crate) enum Command {
     Generate(Box<GenerateArguments>),
     /// Talk to a model, turn after turn
     Chat(Box<ChatArguments>),
+    /// Continue a prompt in a dashboard: the text as it comes, where time and memory go, throughput, logs
+    #[cfg(feature = "dashboard")]
+    Dash(Box<DashArguments>),
     /// Fetch a model from the Hugging Face hub, or bring it up to date
     Pull(PullArguments),
     /// Tell what a model is, and whether it fits, without loading it

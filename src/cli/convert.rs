@@ -28,11 +28,10 @@ pub(crate) fn run(arguments: &ConvertArguments) -> Result<(), Ending> {
     let bar = output.progress();
     interrupt::hold();
     let converted = convert(&checkpoint, &arguments.out, &options, &mut *executor, &mut |done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
+        bar.at(done, total);
         if interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    bar.finish_and_clear();
+    bar.end();
     let conversion = match converted {
         Err(ffai::Error::Convert(ffai::convert::Error::Stopped)) => return Err(Ending::Interrupted),
         converted => converted?,

@@ -145,11 +145,8 @@ pub(super) fn load(
 ) -> Result<(Engine, Tokenizer), Ending> {
     let started = Instant::now();
     let bar = output.progress();
-    let opened = open_checkpoint(checkpoint, options, &mut |done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
-    });
-    bar.finish_and_clear();
+    let opened = open_checkpoint(checkpoint, options, &mut |done, total| bar.at(done, total));
+    bar.end();
     let (mut engine, tokenizer) = opened?;
     if let Some(sampling) = prewarm {
         engine.prewarm(sampling.parts())?;

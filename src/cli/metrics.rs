@@ -1,6 +1,8 @@
 //! The metrics log that `METRICS_LOG_ENABLED` asks for.
 
 use super::ending::Ending;
+#[cfg(feature = "dashboard")]
+use ffai::dashboard::{Handle, Update};
 use ffai::generate::{Event, Metrics};
 use ffai::measure::{MemoryTree, MetricsLog, MetricsSettings};
 use std::io::Write as _;
@@ -10,6 +12,9 @@ use std::path::Path;
 pub(crate) struct Logged {
     metrics: Metrics,
     log: MetricsLog,
+    /// Where warnings go, if not to standard error.
+    #[cfg(feature = "dashboard")]
+    dashboard: Option<Handle>,
 }
 
 impl Logged {
@@ -20,7 +25,18 @@ impl Logged {
             let hint = "METRICS_LOG_ENABLED writes to the working directory: run elsewhere, or leave it unset";
             Ending::failed(error, Some(hint.to_owned()))
         })?;
-        Ok(Some(Self { metrics: Metrics::new(MemoryTree::resident_bytes().unwrap_or(0)), log }))
+        Ok(Some(Self {
+            metrics: Metrics::new(MemoryTree::resident_bytes().unwrap_or(0)),
+            log,
+            #[cfg(feature = "dashboard")]
+            dashboard: None,
+        }))
+    }
+
+    /// Warns in a dashboard from here on.
+    #[cfg(feature = "dashboard")]
+    pub(crate) fn on(self, handle: &Handle) -> Self {
+        Self { dashboard: Some(handle.clone()), ..self }
     }
 
     /// Takes an event in, and writes lines where it is time.
@@ -34,6 +50,11 @@ impl Logged {
     /// Writes the last lines.
     pub(crate) fn write(&mut self) {
         for told in self.log.write(&self.metrics.latency_rows(), &self.metrics.memory_rows()) {
+            #[cfg(feature = "dashboard")]
+            if let Some(dashboard) = &self.dashboard {
+                dashboard.tell(Update::Log(format!("warning: {told}")));
+                continue;
+            }
             // The run does not depend on whether somebody reads this.
             let _ = writeln!(std::io::stderr(), "warning: {told}");
         }

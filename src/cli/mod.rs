@@ -5,6 +5,8 @@ mod chat;
 mod completions;
 mod convert;
 mod convert_arguments;
+#[cfg(feature = "dashboard")]
+mod dash;
 mod device;
 mod doctor;
 mod ending;
@@ -71,6 +73,8 @@ fn run(arguments: Arguments) -> Result<(), Ending> {
         None => generate::run(arguments.generate),
         Some(Command::Generate(arguments)) => generate::run(*arguments),
         Some(Command::Chat(arguments)) => chat::run(*arguments),
+        #[cfg(feature = "dashboard")]
+        Some(Command::Dash(arguments)) => dash::run(*arguments),
         Some(Command::Pull(arguments)) => pull::run(&arguments, &mut Output::plain()),
         Some(Command::Inspect(arguments)) => inspect::run(&arguments, &mut Output::plain()),
         Some(Command::Doctor(arguments)) => doctor::run(&arguments, &mut Output::plain()),

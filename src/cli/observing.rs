@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 /// What to show of a run.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct ObservingArguments {
     /// Log what happens to standard error; FFAI_DEBUG_LOADER=1 and its like open one subsystem, RUST_LOG filters by itself
     #[arg(long, help_heading = "Insight")]
@@ -41,6 +41,12 @@ impl ObservingArguments {
         Ok(level)
     }
 
+    /// As [`Self::begin`], for who shows logs elsewhere: what passes, or nothing where nothing was opened.
+    #[cfg(feature = "dashboard")]
+    pub(crate) fn begin_apart(&self) -> Result<(Level, Option<EnvFilter>), Ending> {
+        Ok((self.level()?, filter(self.debug)?))
+    }
+
     /// Whether the time of every op is asked for.
     pub(crate) fn profiles(&self) -> bool {
         self.profile || self.profiling == "3"
@@ -55,8 +61,8 @@ impl ObservingArguments {
     }
 }
 
-/// Sends what is logged to standard error, where anything was opened.
-fn subscribe(debug: bool) -> Result<(), Ending> {
+/// What passes of what is logged; `None` where nothing was opened.
+fn filter(debug: bool) -> Result<Option<EnvFilter>, Ending> {
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
     let gates =
@@ -64,15 +70,20 @@ fn subscribe(debug: bool) -> Result<(), Ending> {
     let gates = if debug { Gates::ALL } else { gates };
     let own = std::env::var("RUST_LOG").ok().filter(|filter| !filter.trim().is_empty());
     if own.is_none() && gates.is_closed() {
-        return Ok(());
+        return Ok(None);
     }
     let opened = SUBSYSTEMS.iter().filter(|name| gates.is_open(name)).map(|name| format!("ffai::{name}=debug"));
     let directives: Vec<String> = own.into_iter().chain(opened).collect();
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).parse(directives.join(","));
-    let filter = filter.map_err(|error| {
+    filter.map(Some).map_err(|error| {
         let hint = "RUST_LOG lists targets and levels, such as `ffai=debug,wgpu_core=warn`";
         Ending::usage(format!("RUST_LOG cannot be read: {error}"), Some(hint.to_owned()))
-    })?;
+    })
+}
+
+/// Sends what is logged to standard error, where anything was opened.
+fn subscribe(debug: bool) -> Result<(), Ending> {
+    let Some(filter) = filter(debug)? else { return Ok(()) };
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).event_format(Lines).with_writer(io::stderr);
     // A program that embeds this one may have its own already: it then gets the events.
     let _ = subscriber.try_init();

@@ -6,8 +6,11 @@
 use super::ending::Ending;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::Style;
+#[cfg(feature = "dashboard")]
+use ffai::dashboard::{Handle, Update};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, IsTerminal as _, Write};
+use std::sync::Arc;
 
 /// Where notes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +31,10 @@ pub(crate) struct Output {
     terminal: bool,
     /// How thinking looks; `None` where text has no looks.
     dim: Option<Style>,
+    /// Where thinking goes, if not where the text does.
+    thoughts: Option<Box<dyn Write>>,
+    /// What is told how much is loaded, if not a bar.
+    loading: Option<Loading>,
     /// Whether the text's last line is complete.
     line_ended: bool,
 }
@@ -53,7 +60,7 @@ impl Output {
     }
 
     fn to(text: Box<dyn Write>, apart: Box<dyn Write>, notes: Notes, terminal: bool) -> Self {
-        Self { text, apart, notes, terminal, dim: None, line_ended: true }
+        Self { text, apart, notes, terminal, dim: None, thoughts: None, loading: None, line_ended: true }
     }
 
     /// Text that was asked for; visible at once.
@@ -67,6 +74,10 @@ impl Output {
 
     /// Text that steps back behind other text, where it can.
     pub(crate) fn dimmed(&mut self, text: &str) -> Result<(), Ending> {
+        if let Some(thoughts) = self.thoughts.as_mut().filter(|_| !text.is_empty()) {
+            self.line_ended = text.ends_with('\n');
+            return thoughts.write_all(text.as_bytes()).map_err(|error| Ending::write(&error));
+        }
         let Some(dim) = self.dim.filter(|_| !text.is_empty()) else { return self.text(text) };
         self.text(&format!("{dim}{text}{dim:#}"))?;
         self.line_ended = text.ends_with('\n');
@@ -75,7 +86,7 @@ impl Output {
 
     /// Whether [`Output::dimmed`] text looks different from other text.
     pub(crate) fn dims(&self) -> bool {
-        self.dim.is_some()
+        self.dim.is_some() || self.thoughts.is_some()
     }
 
     /// Whether notes stand between the text.
@@ -122,8 +133,27 @@ impl Output {
         }
     }
 
-    /// A bar on standard error that tells how much is loaded; invisible where that is no terminal.
-    pub(crate) fn progress(&self) -> ProgressBar {
+    /// For a dashboard: text and thinking in their pane, and among its logs what stands apart.
+    #[cfg(feature = "dashboard")]
+    pub(crate) fn on(handle: &Handle, notes: Notes) -> Self {
+        let told = |update| Box::new(Told { handle: handle.clone(), update });
+        let status = handle.clone();
+        Self {
+            thoughts: Some(told(Update::Thought)),
+            loading: Some(Arc::new(move |text| status.tell(Update::Status(text)))),
+            ..Self::to(told(Update::Text), told(Update::Log), notes, true)
+        }
+    }
+
+    /// Tells how much is loaded: on standard error with a bar, which is invisible where that is no terminal.
+    pub(crate) fn progress(&self) -> Progress {
+        match &self.loading {
+            Some(loading) => Progress { bar: ProgressBar::hidden(), loading: Some(loading.clone()) },
+            None => Progress { bar: self.bar(), loading: None },
+        }
+    }
+
+    fn bar(&self) -> ProgressBar {
         if self.notes == Notes::Nowhere || !io::stderr().is_terminal() {
             return ProgressBar::hidden();
         }
@@ -131,6 +161,57 @@ impl Output {
         let style = ProgressStyle::with_template("{bar:32} {bytes}/{total_bytes} ({bytes_per_sec})");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar
+    }
+}
+
+type Loading = Arc<dyn Fn(String)>;
+
+/// How much is loaded, as it changes.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    loading: Option<Loading>,
+}
+
+impl Progress {
+    /// So many bytes of all of them.
+    pub(crate) fn at(&self, done: u64, total: u64) {
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+        if let Some(loading) = &self.loading {
+            loading(format!("loading: {}%", (done * 100).checked_div(total).unwrap_or(0)));
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn end(&self) {
+        self.bar.finish_and_clear();
+        if let Some(loading) = &self.loading {
+            loading("preparing kernels".to_owned());
+        }
+    }
+}
+
+/// Writes updates for a dashboard.
+#[cfg(feature = "dashboard")]
+struct Told {
+    handle: Handle,
+    update: fn(String) -> Update,
+}
+
+#[cfg(feature = "dashboard")]
+impl Write for Told {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Formatting hands over whole pieces of strings.
+        match (self.update)(String::from_utf8_lossy(bytes).into_owned()) {
+            // Lines of a log end by themselves.
+            Update::Log(line) if line == "\n" => {}
+            update => self.handle.tell(update),
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

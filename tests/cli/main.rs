@@ -4,6 +4,8 @@
 
 mod chat;
 mod command_line;
+#[path = "../support/terminal.rs"]
+mod console;
 mod convert;
 mod inputs;
 mod inspect;

@@ -1,74 +1,13 @@
 //! `ffai chat` in a real terminal, which tmux plays: what is typed, Ctrl-C in the middle of a reply, and what is left at the end.
 
-use crate::{real_model, scratch, text};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use crate::console::Terminal;
+use crate::{real_model, scratch};
 
-/// A terminal of its own, closed when dropped.
-struct Terminal {
-    socket: PathBuf,
-}
-
-impl Terminal {
-    /// A shell in a window of tmux; `None` where there is no tmux, which fails under CI and is said elsewhere.
-    fn open(folder: &Path) -> Option<Self> {
-        if Command::new("tmux").arg("-V").output().is_err() {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "tmux is missing; tools/test.sh installs it");
-            println!("SKIPPED: tmux is missing; tools/test.sh installs it");
-            return None;
-        }
-        let terminal = Self { socket: folder.join("tmux") };
-        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "40", "env", "PS1=ready$ ", "sh"]);
-        Some(terminal)
-    }
-
-    fn tmux(&self, arguments: &[&str]) -> String {
-        let output = Command::new("tmux").arg("-S").arg(&self.socket).args(arguments).output().unwrap();
-        assert!(output.status.success(), "tmux {arguments:?}: {}", text(&output.stderr));
-        text(&output.stdout)
-    }
-
-    /// Types text, as it is.
-    fn types(&self, line: &str) {
-        self.tmux(&["send-keys", "-l", line]);
-    }
-
-    /// Presses keys by tmux's names.
-    fn presses(&self, keys: &[&str]) {
-        self.tmux(&[&["send-keys"], keys].concat());
-    }
-
-    /// All that is to be read.
-    fn screen(&self) -> String {
-        self.tmux(&["capture-pane", "-p", "-J", "-S", "-500"])
-    }
-
-    /// Waits until the screen is as `wanted`; gives it.
-    fn until(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
-        let begun = Instant::now();
-        loop {
-            let screen = self.screen();
-            if wanted(&screen) {
-                return screen;
-            }
-            assert!(begun.elapsed() < Duration::from_secs(120), "waited for {what}:\n{screen}");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-
-    /// Waits for a prompt without anything behind it, below what `after` names.
-    fn prompt_after(&self, after: &str) -> String {
-        self.until(&format!("the prompt after {after:?}"), |screen| {
-            screen.rfind(after).is_some_and(|at| screen[at..].trim_end().ends_with("\n>"))
-        })
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = Command::new("tmux").arg("-S").arg(&self.socket).arg("kill-server").output();
-    }
+/// Waits for a prompt without anything behind it, below what `after` names.
+fn prompt_after(terminal: &Terminal, after: &str) -> String {
+    terminal.until(&format!("the prompt after {after:?}"), |screen| {
+        screen.rfind(after).is_some_and(|at| screen[at..].trim_end().ends_with("\n>"))
+    })
 }
 
 #[test]
@@ -91,7 +30,7 @@ fn a_conversation_at_a_terminal() {
     terminal.presses(&["Enter"]);
     terminal.types(&chat(""));
     terminal.presses(&["Enter"]);
-    terminal.prompt_after("Ctrl-D quits");
+    prompt_after(&terminal, "Ctrl-D quits");
 
     // A reply that would go on for long is stopped; the session lives on.
     terminal.types("Write a very long story about the sea and a sailor.");
@@ -100,33 +39,33 @@ fn a_conversation_at_a_terminal() {
         screen.split("a sailor.\n").nth(1).is_some_and(|reply| reply.split_whitespace().count() > 5)
     });
     terminal.presses(&["C-c"]);
-    terminal.prompt_after("(stopped)");
+    prompt_after(&terminal, "(stopped)");
 
     // Keys edit the line.
     terminal.types("What is the capital of Italyy");
     terminal.presses(&["BSpace", "BSpace", "BSpace", "BSpace", "BSpace", "BSpace"]);
     terminal.types("France?");
     terminal.presses(&["Enter"]);
-    let screen = terminal.prompt_after("capital of France?");
+    let screen = prompt_after(&terminal, "capital of France?");
     assert!(screen.rsplit("capital of France?").next().unwrap().contains("Paris"), "{screen}");
     terminal.types("/stats");
     terminal.presses(&["Enter"]);
-    let screen = terminal.prompt_after("[STATS]");
+    let screen = prompt_after(&terminal, "[STATS]");
     assert!(screen.contains("cached prompt:"), "{screen}");
 
     // Ctrl-C at the prompt gives the line up; a mistake is told; the history has what was typed.
     terminal.types("given up");
     terminal.presses(&["C-c"]);
-    terminal.prompt_after("given up");
+    prompt_after(&terminal, "given up");
     terminal.types("/halp");
     terminal.presses(&["Enter"]);
-    terminal.prompt_after("unknown command /halp");
+    prompt_after(&terminal, "unknown command /halp");
     terminal.presses(&["Up", "Up", "Up"]);
     terminal.until("the line before", |screen| screen.trim_end().ends_with("> What is the capital of France?"));
     terminal.presses(&["C-u"]);
     terminal.types(&format!("/save {}", saved.display()));
     terminal.presses(&["Enter"]);
-    terminal.prompt_after("saved to");
+    prompt_after(&terminal, "saved to");
     terminal.types("/quit");
     terminal.presses(&["Enter"]);
     terminal.until("the shell", |screen| screen.trim_end().ends_with("ready$"));
@@ -143,14 +82,14 @@ fn a_conversation_at_a_terminal() {
     terminal.presses(&["Enter"]);
     terminal.types(&chat("--hide-thinking"));
     terminal.presses(&["Enter"]);
-    terminal.prompt_after("Ctrl-D quits");
+    prompt_after(&terminal, "Ctrl-D quits");
     terminal.presses(&["Up", "Up"]);
     terminal
         .until("the line from before", |screen| screen.trim_end().ends_with(&format!("> /save {}", saved.display())));
     terminal.presses(&["C-u"]);
     terminal.types(&format!("/load {}", saved.display()));
     terminal.presses(&["Enter"]);
-    terminal.prompt_after("loaded 4 messages");
+    prompt_after(&terminal, "loaded 4 messages");
     terminal.presses(&["C-d"]);
     terminal.until("the shell", |screen| screen.trim_end().ends_with("ready$"));
 

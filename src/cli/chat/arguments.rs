@@ -1,5 +1,7 @@
 //! Options of `ffai chat`.
 
+#[cfg(feature = "dashboard")]
+use super::super::dash::ProfilingArguments;
 use super::super::ending::Ending;
 use super::super::engine_arguments::EngineArguments;
 use super::super::observing::ObservingArguments;
@@ -39,6 +41,13 @@ pub(crate) struct ChatArguments {
     pub(crate) observing: ObservingArguments,
     #[command(flatten)]
     pub(crate) tracers: TracerArguments,
+    /// Talk in a dashboard, which shows where time and memory go
+    #[cfg(feature = "dashboard")]
+    #[arg(long, help_heading = "Insight")]
+    pub(crate) dash: bool,
+    #[cfg(feature = "dashboard")]
+    #[command(flatten)]
+    pub(crate) profiling: ProfilingArguments,
     /// Show times and memory after each reply
     #[arg(long, help_heading = "Output")]
     pub(crate) stats: bool,

@@ -25,6 +25,9 @@ pub(super) enum Line {
 pub(super) enum Lines {
     /// A person types them.
     Terminal { editor: Box<DefaultEditor>, history: Option<PathBuf> },
+    /// A person types them in a dashboard.
+    #[cfg(feature = "dashboard")]
+    Dashboard(ffai::dashboard::Handle),
     /// A program or a file sends them; how many there were.
     Pipe(usize),
 }
@@ -48,12 +51,22 @@ impl Lines {
 
     /// Whether a person types.
     pub(super) fn interactive(&self) -> bool {
-        matches!(self, Self::Terminal { .. })
+        !matches!(self, Self::Pipe(_))
+    }
+
+    /// Whether that is in a dashboard, and nothing may be printed.
+    pub(super) fn on_dashboard(&self) -> bool {
+        !matches!(self, Self::Terminal { .. } | Self::Pipe(_))
     }
 
     /// The next line.
     pub(super) fn next(&mut self) -> Result<Line, Ending> {
         match self {
+            #[cfg(feature = "dashboard")]
+            Self::Dashboard(handle) => Ok(match handle.next_line() {
+                ffai::dashboard::Typed::Line(text) => Line::Text(text),
+                ffai::dashboard::Typed::End => Line::End,
+            }),
             Self::Pipe(count) => {
                 *count += 1;
                 piped(*count)

@@ -3,6 +3,8 @@
 mod arguments;
 mod commands;
 mod conversation;
+#[cfg(feature = "dashboard")]
+mod dash;
 mod lines;
 mod talk;
 
@@ -15,7 +17,7 @@ use super::metrics::Logged;
 use super::output::Output;
 use super::{interrupt, report, tracers};
 use conversation::Conversation;
-use ffai::generate::{Engine, OpenOptions, SamplingOptions, Session, sampling_defaults};
+use ffai::generate::{Engine, OpenOptions, Profiling, SamplingOptions, Session, sampling_defaults};
 use ffai::measure::GenerationStats;
 use ffai::text::{ChatTemplate, Tokenizer};
 use lines::Lines;
@@ -32,6 +34,9 @@ struct Chat {
     /// Statistics of the last reply.
     last: Option<GenerationStats>,
     logged: Option<Logged>,
+    /// What a dashboard is told through.
+    #[cfg(feature = "dashboard")]
+    feed: Option<ffai::dashboard::Feed>,
 }
 
 pub(crate) fn run(arguments: ChatArguments) -> Result<(), Ending> {
@@ -40,32 +45,38 @@ pub(crate) fn run(arguments: ChatArguments) -> Result<(), Ending> {
     }
     // Options that no model could make right are told before one is looked for.
     let sampling = arguments.sampling.options(&SamplingOptions::default())?;
+    #[cfg(feature = "dashboard")]
+    if arguments.dash {
+        let (level, filter) = arguments.observing.begin_apart()?;
+        let prepared = arguments.profiling.prepare(filter)?;
+        let tracers = tracers::attach(&arguments.tracers, level)?;
+        let (options, system, logged) = (arguments.engine.options()?, arguments.system()?, Logged::open()?);
+        let chosen = choose(arguments.model(), options.memory_budget, arguments.quiet)?;
+        dash::run(dash::Begin { arguments, sampling, options, system, chosen, logged }, prepared)?;
+        return tracers.finish();
+    }
     let tracers = tracers::attach(&arguments.tracers, arguments.observing.begin()?)?;
     let logged = Logged::open()?;
     let options = arguments.engine.options()?;
     let system = arguments.system()?;
-    let mut chosen = choose(arguments.model(), options.memory_budget, arguments.quiet)?;
+    let chosen = choose(arguments.model(), options.memory_budget, arguments.quiet)?;
     let output = Output::new(false, arguments.quiet);
     let lines = Lines::open(!arguments.no_history)?;
     interrupt::watch();
     let conversation = Conversation { system, ..Conversation::default() };
-    let mut chat = Chat { arguments, sampling, options, output, lines, conversation, last: None, logged };
-    let mut before: Option<Chosen> = None;
-    loop {
-        match chat.talk_to(&chosen) {
-            Ok(Next::Quit) => break,
-            Ok(Next::Model(next)) => before = Some(std::mem::replace(&mut chosen, next)),
-            // The model that was there before can be had again.
-            Err(Failed::Opening(ending)) => match before.take().filter(|_| chat.lines.interactive()) {
-                Some(earlier) => {
-                    ending.explain(&mut std::io::stderr());
-                    chosen = earlier;
-                }
-                None => return Err(ending),
-            },
-            Err(Failed::Talking(ending)) => return Err(ending),
-        }
-    }
+    let mut chat = Chat {
+        arguments,
+        sampling,
+        options,
+        output,
+        lines,
+        conversation,
+        last: None,
+        logged,
+        #[cfg(feature = "dashboard")]
+        feed: None,
+    };
+    chat.run(chosen)?;
     tracers.finish()
 }
 
@@ -77,6 +88,37 @@ enum Failed {
 }
 
 impl Chat {
+    /// Talks to one model after the other.
+    fn run(&mut self, mut chosen: Chosen) -> Result<(), Ending> {
+        let mut before: Option<Chosen> = None;
+        loop {
+            match self.talk_to(&chosen) {
+                Ok(Next::Quit) => return Ok(()),
+                Ok(Next::Model(next)) => before = Some(std::mem::replace(&mut chosen, next)),
+                // The model that was there before can be had again.
+                Err(Failed::Opening(ending)) => match before.take().filter(|_| self.lines.interactive()) {
+                    Some(earlier) => {
+                        self.explain(&ending)?;
+                        chosen = earlier;
+                    }
+                    None => return Err(ending),
+                },
+                Err(Failed::Talking(ending)) => return Err(ending),
+            }
+        }
+    }
+
+    /// Tells a person what went wrong.
+    fn explain(&mut self, ending: &Ending) -> Result<(), Ending> {
+        if !self.lines.on_dashboard() {
+            ending.explain(&mut std::io::stderr());
+            return Ok(());
+        }
+        let mut text = Vec::new();
+        ending.explain(&mut text);
+        self.output.text(&String::from_utf8_lossy(&text))
+    }
+
     /// Opens a model and talks to it until there is to be no more, or another.
     fn talk_to(&mut self, chosen: &Chosen) -> Result<Next, Failed> {
         let (mut engine, tokenizer) = self.open(chosen).map_err(Failed::Opening)?;
@@ -95,7 +137,7 @@ impl Chat {
         let Some(mut session) = Session::new(&mut engine, &tokenizer) else {
             panic!("a fresh engine has no place for a sequence")
         };
-        session.set_profiling(profiling(self.arguments.observing.profiles(), self.logged.is_some()));
+        session.set_profiling(self.profiling());
         let mut model = Model { session, tokenizer: &tokenizer, template };
         self.talk(&mut model).map_err(Failed::Talking)
     }
@@ -105,6 +147,15 @@ impl Chat {
         self.sampling = self.arguments.sampling.options(&sampling_defaults(&checkpoint)?.options())?;
         let warm = (!self.arguments.engine.no_prewarm).then_some(self.sampling);
         load(&checkpoint, &self.options, warm, &mut self.output)
+    }
+
+    /// Which tokens are profiled.
+    fn profiling(&self) -> Option<Profiling> {
+        #[cfg(feature = "dashboard")]
+        if let Some(feed) = &self.feed {
+            return Some(feed.profiling());
+        }
+        profiling(self.arguments.observing.profiles(), self.logged.is_some())
     }
 
     fn stats(&self) -> String {

@@ -28,7 +28,9 @@ pub(super) enum Next {
 impl Chat {
     /// Talks until there is to be no more, or another model. A person is told what went wrong and goes on; a pipe ends there.
     pub(super) fn talk(&mut self, model: &mut Model<'_>) -> Result<Next, Ending> {
-        if self.lines.interactive() {
+        if self.lines.on_dashboard() {
+            self.output.note("/help lists the commands")?;
+        } else if self.lines.interactive() {
             self.output.note("/help lists the commands; Ctrl-C stops a reply, Ctrl-D quits")?;
         }
         loop {
@@ -41,7 +43,7 @@ impl Chat {
                 Ok(Some(next)) => return Ok(next),
                 Ok(None) => {}
                 Err(ending @ Ending::Failed { .. }) if self.lines.interactive() => {
-                    ending.explain(&mut std::io::stderr());
+                    self.explain(&ending)?;
                 }
                 Err(ending) => return Err(ending),
             }
@@ -54,7 +56,7 @@ impl Chat {
             Input::Say(text) => self.say(&text, model).map(|()| None),
             Input::Command(Command::Quit) => Ok(Some(Next::Quit)),
             Input::Command(Command::Model(Some(name))) => {
-                let (memory, quiet) = (self.options.memory_budget, self.arguments.quiet);
+                let (memory, quiet) = (self.options.memory_budget, self.arguments.quiet || self.lines.on_dashboard());
                 choose(Some(name), memory, quiet).map(|chosen| Some(Next::Model(chosen)))
             }
             Input::Command(command) => self.command(command, model).map(|()| None),
@@ -131,14 +133,17 @@ impl Chat {
             self.conversation.messages.push(message(&generation));
             self.remark(&generation, model)?;
         }
-        if let Some(profile) = &generation.profile {
+        // A dashboard shows it as it grows.
+        if let Some(profile) = generation.profile.as_ref().filter(|_| !self.lines.on_dashboard()) {
             self.output.note(profile.to_string().trim_end())?;
         }
         self.last = Some(generation.stats);
         if self.arguments.stats {
             self.output.note(&self.stats())?;
         }
-        self.arguments.observing.phases(&mut self.output)?;
+        if !self.lines.on_dashboard() {
+            self.arguments.observing.phases(&mut self.output)?;
+        }
         if cancelled && !self.lines.interactive() { Err(Ending::Interrupted) } else { Ok(()) }
     }
 
@@ -165,20 +170,36 @@ impl Chat {
         let mut view = ThinkingView::new(&self.output, self.arguments.hide_thinking);
         let (output, logged) = (&mut self.output, &mut self.logged);
         let mut written = Ok(());
+        #[cfg(feature = "dashboard")]
+        if let Some(feed) = &mut self.feed {
+            feed.begin(model.session.engine());
+        }
         let generation = model.session.generate(&request, &mut |event| {
             if let Some(logged) = logged {
                 logged.hear(&event);
             }
+            #[cfg(feature = "dashboard")]
+            let stopped = self.feed.as_mut().is_some_and(|feed| feed.event(&event).is_break());
+            #[cfg(not(feature = "dashboard"))]
+            let stopped = false;
             if let (Event::Segment(segment), Ok(())) = (event, &written) {
                 written = view.show(output, segment);
             }
-            if written.is_err() || interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if stopped || written.is_err() || interrupt::asked() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         });
         if let Some(logged) = logged {
             logged.write();
         }
         written?;
         let generation = generation?;
+        #[cfg(feature = "dashboard")]
+        if let Some(feed) = &mut self.feed {
+            feed.finished(model.session.engine(), &generation);
+        }
         // A line for each reply, be there nothing to show of it.
         let hidden = self.arguments.hide_thinking && generation.answer().is_empty();
         if generation.text.is_empty() || hidden || !output.line_ended() {
