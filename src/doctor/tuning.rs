@@ -253,9 +253,8 @@ pub(super) fn check(choices: &Choices) -> Result<(), Error> {
         let known: Vec<&str> = match CATALOGUE.iter().find(|known| known.name == kernel) {
             None => Vec::new(),
             Some(kernel) => {
-                let own = if kernel.metal.is_some() { &SOURCES[..] } else { &[] };
-                let algorithms = ways(kernel.name).filter_map(|way| Some(way.algorithm?.name));
-                own.iter().copied().chain(algorithms).collect()
+                let own = SOURCES.into_iter().filter(|source| *source != "msl" || kernel.metal.is_some());
+                own.chain(ways(kernel.name).filter_map(|way| Some(way.algorithm?.name))).collect()
             }
         };
         if variant.split(' ').any(|word| !known.contains(&word)) {
@@ -270,6 +269,17 @@ mod tests {
     use super::*;
     use crate::cpu::Cpu;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn whatever_wins_can_be_kept() {
+        let ops =
+            [&["matvec"] as &[&str], &["matmul"]].into_iter().chain(AT_SIZE.iter().map(|at_size| at_size.kernels));
+        for (ops, native) in ops.flat_map(|ops| ["wgsl", "msl", "spirv"].map(|native| (ops, native))) {
+            for candidate in candidates(native, ops, None) {
+                assert!(check(&candidate.choices(None)).is_ok(), "{ops:?}: {}", candidate.label);
+            }
+        }
+    }
 
     #[test]
     fn each_plan_runs_the_kernels_that_are_chosen_by_its_time() {
