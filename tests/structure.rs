@@ -118,7 +118,7 @@ fn is_word(c: char) -> bool {
 fn names_behind(text: &str, prefix: &str) -> Vec<String> {
     let mut names = Vec::new();
     for (at, _) in text.match_indices(prefix) {
-        if text[..at].ends_with(|c: char| is_word(c) || c == '$' || c == ':') {
+        if text[..at].ends_with(|c: char| is_word(c) || matches!(c, '$' | ':' | '"')) {
             continue;
         }
         let rest = &text[at + prefix.len()..];
@@ -163,6 +163,7 @@ fn uses(file: &str, text: &str) -> BTreeSet<String> {
 fn lists_of_names_are_read() {
     assert_eq!(names_behind("use crate::{text, weights::{a, b}, Error};", "crate::"), ["text", "weights", "Error"]);
     assert_eq!(names_behind("crate::graph::Kernel; $crate::no; other_crate::no", "crate::"), ["graph"]);
+    assert!(names_behind("debug!(target: \"ffai::kernels\", \"compiled\")", "ffai::").is_empty(), "where a log goes");
     let own = uses("src/cache/mod.rs", "use super::kernels::paged; use crate::Error;");
     assert_eq!(own.into_iter().collect::<Vec<_>>(), ["error", "kernels"]);
     assert!(uses("src/weights/gguf/names.rs", "use super::super::error::Error;").is_empty());
