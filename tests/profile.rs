@@ -30,7 +30,8 @@ impl Run {
 
 fn run(options: &OpenOptions, profiling: Option<Profiling>, max_tokens: usize) -> Run {
     let (mut engine, tokenizer) = open(TINY.as_ref(), options, &mut |_, _| {}).unwrap();
-    let prompt = tokenizer.encode("Once upon a time", EncodeOptions { special: Special::Parse, bos: Bos::AsModel }).unwrap();
+    let prompt =
+        tokenizer.encode("Once upon a time", EncodeOptions { special: Special::Parse, bos: Bos::AsModel }).unwrap();
     let request =
         Request { prompt, max_tokens, sampling: SamplingOptions::greedy(), stop: Vec::new(), ignore_eos: true };
     let mut session = Session::new(&mut engine, &tokenizer).unwrap();
@@ -74,8 +75,16 @@ fn ops_make_zones_and_zones_with_gaps_make_the_token() {
         assert_eq!(step.untimed_ops, 0);
     }
     let names: Vec<&str> = profile.tokens[0].zones.iter().map(|zone| zone.path.as_str()).collect();
-    let expected =
-        ["embed", "layer 0/attention", "layer 0/mlp", "layer 1/attention", "layer 1/mlp", "final_norm", "lm_head", "sample"];
+    let expected = [
+        "embed",
+        "layer 0/attention",
+        "layer 0/mlp",
+        "layer 1/attention",
+        "layer 1/mlp",
+        "final_norm",
+        "lm_head",
+        "sample",
+    ];
     assert_eq!(names, expected);
     let total: f64 = profile.ops.iter().map(|op| op.total_ms).sum();
     let steps: f64 = profile.tokens.iter().map(|step| step.gpu_ms - step.gaps_ms).sum();
@@ -155,7 +164,9 @@ fn shares_of_the_devices_best_come_from_what_was_measured() {
         assert!(near(op.peak_share.unwrap(), (op.gb_per_s / bandwidth).max(op.gflop_per_s / flops)), "{op:?}");
     }
     let text = profile.to_string();
-    for part in ["Operation", "Calls", "Total(ms)", "Avg(µs)", "GB/s", "% of peak", "TOTAL", "GPU counters:", "Slowest: "] {
+    for part in
+        ["Operation", "Calls", "Total(ms)", "Avg(µs)", "GB/s", "% of peak", "TOTAL", "GPU counters:", "Slowest: "]
+    {
         assert!(text.contains(part), "{part} in {text}");
     }
 }

@@ -88,7 +88,9 @@ fn passes_on(place: &str) -> bool {
     let files = ["/rustc/", "/rustlib/", "/backtrace-", "/hashbrown-", "tests/quiet.rs"];
     let crates = ["alloc::", "core::", "std::", "hashbrown::", "backtrace::", "__rust", "_ZN"];
     let name = place.trim_start_matches(['<', '&']);
-    place.is_empty() || files.iter().any(|file| place.contains(file)) || crates.iter().any(|start| name.starts_with(start))
+    place.is_empty()
+        || files.iter().any(|file| place.contains(file))
+        || crates.iter().any(|start| name.starts_with(start))
 }
 
 /// Whether what asked is our code that has no reason to.
@@ -102,14 +104,10 @@ fn is_ours(place: &str) -> bool {
 fn a_steady_token_allocates_nothing_of_ours() {
     let (mut engine, tokenizer) = open(TINY.as_ref(), &OpenOptions::default(), &mut |_, _| {}).unwrap();
     engine.prewarm(SamplingOptions::greedy().parts()).unwrap();
-    let prompt = tokenizer.encode("Once upon a time", EncodeOptions { special: Special::Parse, bos: Bos::AsModel }).unwrap();
-    let request = Request {
-        prompt,
-        max_tokens: 48,
-        sampling: SamplingOptions::greedy(),
-        stop: Vec::new(),
-        ignore_eos: true,
-    };
+    let prompt =
+        tokenizer.encode("Once upon a time", EncodeOptions { special: Special::Parse, bos: Bos::AsModel }).unwrap();
+    let request =
+        Request { prompt, max_tokens: 48, sampling: SamplingOptions::greedy(), stop: Vec::new(), ignore_eos: true };
     let mut session = Session::new(&mut engine, &tokenizer).unwrap();
     let mut tokens = 0;
     session

@@ -54,7 +54,8 @@ impl ObservingArguments {
 
     /// The `[PROFILE]` block, from level 1 on.
     pub(crate) fn phases(&self, output: &mut Output) -> Result<(), Ending> {
-        match observe::level() {
+        // By what was asked for: a timeline raises the level by itself.
+        match self.level()? {
             Level::Off => Ok(()),
             _ => output.note(format!("[PROFILE]\n{}", observe::phases()).trim_end()),
         }

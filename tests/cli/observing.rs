@@ -96,7 +96,9 @@ fn variables_that_open_nothing_are_told() {
 fn a_profile_is_a_table_on_standard_error_and_an_object_in_json() {
     let output = gpu(&["--profile"], &[]);
     let stderr = text(&output.stderr);
-    for part in ["Token 1: ", "  layer 0: ", "  lm_head: ", "  gaps: ", "GPU counters:", "Operation", "TOTAL", "Slowest: "] {
+    for part in
+        ["Token 1: ", "  layer 0: ", "  lm_head: ", "  gaps: ", "GPU counters:", "Operation", "TOTAL", "Slowest: "]
+    {
         assert!(stderr.contains(part), "{part} in {stderr}");
     }
     let profile = json(&gpu(&["--profile", "--json"], &[]))["profile"].clone();
@@ -143,7 +145,10 @@ fn a_metrics_log_ends_with_the_rows_of_the_run() {
     let latency = labels(read("-latency.jsonl").last().unwrap());
     assert_eq!(latency[..2], ["Embedding", "Forward Step"]);
     assert!(latency[2].starts_with("Softmax ("), "{latency:?}");
-    assert_eq!(latency[3..], ["Block 0", "attention", "mlp", "Block 1", "attention", "mlp", "Output", "Sampling", "Decode"]);
+    assert_eq!(
+        latency[3..],
+        ["Block 0", "attention", "mlp", "Block 1", "attention", "mlp", "Output", "Sampling", "Decode"]
+    );
     let memory = labels(read("-memory.jsonl").last().unwrap());
     assert!(memory[0] == "Device" && memory.contains(&"Host".to_owned()), "{memory:?}");
 }

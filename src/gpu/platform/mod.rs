@@ -20,8 +20,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use signposts::signposts;
-pub use system::{chip, thermal};
 pub(super) use system::{Resident, WeightMemory, available, device_memory, sample_clock, watch};
+pub use system::{chip, thermal};
 
 /// The memory of a device, as its driver tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
