@@ -74,7 +74,10 @@ fn filter(debug: bool) -> Result<Option<EnvFilter>, Ending> {
         return Ok(None);
     }
     let opened = SUBSYSTEMS.iter().filter(|name| gates.is_open(name)).map(|name| format!("ffai::{name}=debug"));
-    let directives: Vec<String> = own.into_iter().chain(opened).collect();
+    // Targets match by how they begin: `ffai::load` opens `ffai::loader` too, unless that is closed by name.
+    let loader = gates.is_open("load") && !gates.is_open("loader");
+    let closed = loader.then(|| "ffai::loader=off".to_owned());
+    let directives: Vec<String> = own.into_iter().chain(opened).chain(closed).collect();
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).parse(directives.join(","));
     filter.map(Some).map_err(|error| {
         let hint = "RUST_LOG lists targets and levels, such as `ffai=debug,wgpu_core=warn`";

@@ -81,8 +81,11 @@ fn one_variable_opens_one_subsystem() {
     assert!(lines.iter().any(|(subsystem, _)| subsystem == "load"));
     assert!(lines.iter().all(|(subsystem, _)| subsystem != "dispatch"));
     assert!(logged(&gpu(&[], &[("FFAI_DEBUG", "false")])).is_empty());
-    let lines = logged(&gpu(&[], &[("RUST_LOG", "ffai::load=debug")]));
+    // One's name is the beginning of the other's.
+    let lines = logged(&gpu(&[], &[("FFAI_DEBUG_LOAD", "1")]));
     assert!(!lines.is_empty() && lines.iter().all(|(subsystem, _)| subsystem == "load"), "{lines:?}");
+    let lines = logged(&gpu(&[], &[("RUST_LOG", "ffai::sampling=debug")]));
+    assert!(!lines.is_empty() && lines.iter().all(|(subsystem, _)| subsystem == "sampling"), "{lines:?}");
 }
 
 #[test]
