@@ -55,7 +55,8 @@ fn details(row: &MemoryRow) -> String {
     let peaks = format!("peaks: pool {}, kv {} of {}", peaks.0, peaks.1, peaks.2);
     match row.show_absolute {
         true => format!("{peaks}; whole process: pool {}, kv {} of {}", whole.0, whole.1, whole.2),
-        false => peaks,
+        // Whose name may be longer than its column.
+        false => format!("{}: {peaks}", cells::clean(&row.label)),
     }
 }
 
