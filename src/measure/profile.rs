@@ -104,7 +104,7 @@ struct Tally {
     cost: Cost,
 }
 
-/// Collects steps; see [`Profile`] for what comes out.
+/// Collects steps; see [`Profile`](super::Profile) for what comes out.
 #[derive(Debug)]
 pub struct Profiler {
     method: Option<Method>,
