@@ -325,6 +325,37 @@ fn unsafe_code_stays_in_two_modules_and_says_why_it_is_sound() {
     }
 }
 
+/// What a token runs through. Locks that are taken only where something went wrong, or where somebody listens, have their reason.
+#[test]
+fn steps_take_no_lock() {
+    let hot = [
+        "src/cache/mod.rs",
+        "src/generate/engine.rs",
+        "src/generate/plans.rs",
+        "src/generate/session.rs",
+        "src/generate/text_stream.rs",
+        "src/gpu/buffers.rs",
+        "src/gpu/marks.rs",
+        "src/gpu/passes.rs",
+        "src/gpu/readback.rs",
+        "src/graph/trace.rs",
+        "src/text/detokenizer.rs",
+        "src/text/stop.rs",
+    ];
+    for file in hot {
+        let code = code(&read(file));
+        assert!(
+            !code.contains(".lock()") && !code.contains("Mutex") && !code.contains("RwLock"),
+            "{file} takes a lock"
+        );
+    }
+    // The message of a device that failed: whether there is one shows in an atomic.
+    let gpu = code(&read("src/gpu/mod.rs"));
+    let failure = &gpu[gpu.find("impl Failure {").unwrap()..gpu.find("struct Prepared {").unwrap()];
+    assert_eq!(gpu.matches(".lock()").count(), failure.matches(".lock()").count(), "a lock outside of Failure");
+    assert!(failure.contains("if !self.noted.load(Ordering::Acquire) {"), "Failure locks before it looks");
+}
+
 /// Lints are expected with a reason, never switched off: an expectation that is not met any more is reported, an exemption is not.
 #[test]
 fn no_lint_is_switched_off() {

@@ -88,7 +88,7 @@ impl<'e> Session<'e> {
         let prefill = observe::span("prefill");
         let mut stats = StatsRecorder::start(self.engine);
         let style = self.thinking.clone();
-        let stream = TextStream::new(self.tokenizer, &style, prompt, &request.stop)?;
+        let stream = TextStream::new(self.tokenizer, &style, prompt, &request.stop, most)?;
         let mut run = Run::new(stream, prefill, self.profiling.clone());
         let kept = self.sync(prompt);
         let parts = request.sampling.parts();

@@ -18,7 +18,15 @@ pub(super) struct TextStream<'t> {
     stops: StopMatcher,
     split: ThinkingSplit,
     written: Written,
+    /// Room for the text of a token: as it is decoded, and as far as it belongs to no stop string.
+    decoded: String,
+    certain: String,
 }
+
+/// Tokens whose text has its room before the run begins; that of longer ones grows by doubling.
+const ROOM: usize = 8192;
+/// Bytes of a token's text, generously.
+const TOKEN_BYTES: usize = 8;
 
 /// What has been written.
 #[derive(Debug, Default)]
@@ -37,14 +45,24 @@ impl<'t> TextStream<'t> {
         style: &'t ThinkingStyle,
         prompt: &[u32],
         stop: &[String],
+        max_tokens: usize,
     ) -> Result<Self, Error> {
+        let room = max_tokens.min(ROOM);
+        let written = Written {
+            ids: Vec::with_capacity(room),
+            text: String::with_capacity(room * TOKEN_BYTES),
+            segments: Vec::with_capacity(16),
+            counts: None,
+        };
         Ok(Self {
             tokenizer,
             style,
             detokenizer: Detokenizer::new(Start::Continuation, Controls::Omit),
             stops: StopMatcher::new(stop.iter().cloned())?,
             split: ThinkingSplit::new(style, &style.last_turn(tokenizer, prompt)),
-            written: Written::default(),
+            written,
+            decoded: String::with_capacity(256),
+            certain: String::with_capacity(256),
         })
     }
 
@@ -55,22 +73,26 @@ impl<'t> TextStream<'t> {
 
     /// Tells what is known before the prompt has run: that it opened thinking.
     pub(super) fn begin(&mut self, listener: &mut Listener<'_>) -> ControlFlow<()> {
-        self.written.give(self.split.begin(), listener)
+        self.written.give_all(&self.split.begin(), listener)
     }
 
     /// Adds a token and tells of it: what the listener wants, and whether the text ended with a stop string.
     pub(super) fn token(&mut self, token: u32, listener: &mut Listener<'_>) -> (ControlFlow<()>, bool) {
         self.written.ids.push(token);
-        let certain = if self.is_mark(token) {
-            self.detokenizer.push_shown(self.tokenizer, token)
-        } else {
-            self.detokenizer.push(self.tokenizer, token)
-        };
-        let output = self.stops.push(&certain);
-        self.written.text.push_str(&output.text);
-        let flow = listener(Event::Token { id: token, text: &output.text });
-        let more = self.written.give(self.split.token(&output.text), listener);
-        (if flow.is_break() { flow } else { more }, output.stopped.is_some())
+        let controls = if self.is_mark(token) { Controls::Show } else { self.detokenizer.controls() };
+        self.decoded.clear();
+        self.detokenizer.push_as(self.tokenizer, token, controls, &mut self.decoded);
+        self.certain.clear();
+        let stopped = self.stops.push_into(&self.decoded, &mut self.certain);
+        self.written.text.push_str(&self.certain);
+        let mut flow = listener(Event::Token { id: token, text: &self.certain });
+        let Self { split, written, certain, .. } = self;
+        split.tell_token(certain, &mut |segment| {
+            if written.give(segment, listener).is_break() {
+                flow = ControlFlow::Break(());
+            }
+        });
+        (flow, stopped.is_some())
     }
 
     /// Marks of the style that are control tokens are written out all the same: they tell thinking from answer.
@@ -94,21 +116,33 @@ impl<'t> TextStream<'t> {
         }
         let mut segments = split.text(&tail);
         segments.extend(split.finish());
-        let _ = written.give(segments, listener);
+        let _ = written.give_all(&segments, listener);
         written.counts = (*style != ThinkingStyle::None).then(|| split.counts());
         (if stopped { FinishReason::Stop } else { reason }, written)
     }
 }
 
 impl Written {
-    /// Tells of segments, of all of them, and keeps them: what the listener wants.
-    fn give(&mut self, segments: Vec<Segment>, listener: &mut Listener<'_>) -> ControlFlow<()> {
+    /// Tells of a segment, and keeps it: what the listener wants.
+    fn give(&mut self, segment: &Segment, listener: &mut Listener<'_>) -> ControlFlow<()> {
+        let flow = listener(Event::Segment(segment));
+        if !Segment::extend(&mut self.segments, segment) {
+            self.segments.push(segment.clone());
+            if let Some(Segment::Thinking(text) | Segment::Answer(text)) = self.segments.last_mut() {
+                // What follows mostly belongs to it.
+                text.reserve(self.text.capacity().min(ROOM) / 2);
+            }
+        }
+        flow
+    }
+
+    /// As [`Written::give`], for all of them, whatever the listener says to one.
+    fn give_all(&mut self, segments: &[Segment], listener: &mut Listener<'_>) -> ControlFlow<()> {
         let mut flow = ControlFlow::Continue(());
         for segment in segments {
-            if listener(Event::Segment(&segment)).is_break() {
+            if self.give(segment, listener).is_break() {
                 flow = ControlFlow::Break(());
             }
-            Segment::join(&mut self.segments, segment);
         }
         flow
     }
@@ -167,7 +201,7 @@ mod tests {
         let tokenizer = tokenizer(names);
         let style = ThinkingStyle::of(model, &tokenizer);
         let stop: Vec<String> = Some(stop.to_owned()).filter(|stop| !stop.is_empty()).into_iter().collect();
-        let mut stream = TextStream::new(&tokenizer, &style, prompt, &stop).unwrap();
+        let mut stream = TextStream::new(&tokenizer, &style, prompt, &stop, 64).unwrap();
         let mut events = Vec::new();
         let mut listener = |event: Event<'_>| {
             events.push(match event {

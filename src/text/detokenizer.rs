@@ -32,22 +32,25 @@ impl Detokenizer {
 
     /// The text that is certain once `id` has been seen; often empty.
     pub fn push(&mut self, tokenizer: &Tokenizer, id: u32) -> String {
-        self.push_as(tokenizer, id, self.controls)
+        let mut text = String::new();
+        self.push_as(tokenizer, id, self.controls, &mut text);
+        text
     }
 
-    /// As [`Detokenizer::push`], and a control token is written out.
-    pub fn push_shown(&mut self, tokenizer: &Tokenizer, id: u32) -> String {
-        self.push_as(tokenizer, id, Controls::Show)
-    }
-
-    fn push_as(&mut self, tokenizer: &Tokenizer, id: u32, controls: Controls) -> String {
+    /// As [`Detokenizer::push`], behind what `text` holds, and with `controls` for this token alone.
+    pub fn push_as(&mut self, tokenizer: &Tokenizer, id: u32, controls: Controls, text: &mut String) {
         let mut begins = self.begins && self.start == Start::Text && tokenizer.adds_space_prefix();
         let was_beginning = begins;
         let piece = tokenizer.piece(id, controls, &mut begins);
         if was_beginning && !begins {
             self.begins = false;
         }
-        self.pending.push(piece)
+        self.pending.push(piece, text);
+    }
+
+    /// What becomes of control tokens.
+    pub fn controls(&self) -> Controls {
+        self.controls
     }
 
     /// The rest: U+FFFD for a character that stayed incomplete.
@@ -62,9 +65,8 @@ impl Detokenizer {
 struct Utf8(Vec<u8>);
 
 impl Utf8 {
-    fn push(&mut self, bytes: &[u8]) -> String {
+    fn push(&mut self, bytes: &[u8], text: &mut String) {
         self.0.extend_from_slice(bytes);
-        let mut text = String::new();
         let mut rest = self.0.as_slice();
         loop {
             match std::str::from_utf8(rest) {
@@ -88,7 +90,6 @@ impl Utf8 {
         }
         let kept = rest.len();
         self.0.drain(..self.0.len() - kept);
-        text
     }
 
     fn finish(self) -> String {
@@ -120,7 +121,7 @@ mod tests {
             let mut rest = bytes.as_slice();
             while !rest.is_empty() {
                 let (piece, after) = rest.split_at(1 + random.below(rest.len()));
-                text.push_str(&utf8.push(piece));
+                utf8.push(piece, &mut text);
                 assert!(utf8.0.len() < 4, "holds back a whole character");
                 rest = after;
             }
@@ -132,11 +133,16 @@ mod tests {
     #[test]
     fn a_character_is_given_out_with_its_last_byte() {
         let mut utf8 = Utf8::default();
-        assert_eq!(utf8.push(b"a\xf0\x9f"), "a");
-        assert_eq!(utf8.push(b"\x98"), "");
-        assert_eq!(utf8.push(b"\x80b"), "😀b");
-        assert_eq!(utf8.push(b"\xf0\x9fc"), "\u{fffd}c");
-        assert_eq!(utf8.push(b"\xe6"), "");
+        let mut push = |bytes: &[u8]| {
+            let mut text = String::new();
+            utf8.push(bytes, &mut text);
+            text
+        };
+        assert_eq!(push(b"a\xf0\x9f"), "a");
+        assert_eq!(push(b"\x98"), "");
+        assert_eq!(push(b"\x80b"), "😀b");
+        assert_eq!(push(b"\xf0\x9fc"), "\u{fffd}c");
+        assert_eq!(push(b"\xe6"), "");
         assert_eq!(utf8.finish(), "\u{fffd}");
     }
 }

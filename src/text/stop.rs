@@ -47,11 +47,18 @@ impl StopMatcher {
     /// The earliest stop string wins; of those that begin together, the longest that is complete.
     /// So a complete one waits while another that began before it may still be completed.
     pub fn push(&mut self, text: &str) -> StopOutput {
+        let mut certain = String::new();
+        let stopped = self.push_into(text, &mut certain);
+        StopOutput { text: certain, stopped }
+    }
+
+    /// As [`StopMatcher::push`], with the text behind what `into` holds: the stop string that was found.
+    pub fn push_into(&mut self, text: &str, into: &mut String) -> Option<usize> {
         if self.stopped.is_none() {
             self.held.push_str(text);
         }
         let decision = self.decide();
-        self.act(decision)
+        self.act(decision, into)
     }
 
     /// Gives out what was held back; no more text comes.
@@ -62,7 +69,9 @@ impl StopMatcher {
             .char_indices()
             .find_map(|(at, _)| self.complete(at))
             .unwrap_or(Decision::Hold { from: self.held.len() });
-        self.act(decision)
+        let mut text = String::new();
+        let stopped = self.act(decision, &mut text);
+        StopOutput { text, stopped }
     }
 
     fn decide(&self) -> Decision {
@@ -86,7 +95,7 @@ impl StopMatcher {
         Some(Decision::Stop { at, stop })
     }
 
-    fn act(&mut self, decision: Decision) -> StopOutput {
+    fn act(&mut self, decision: Decision, into: &mut String) -> Option<usize> {
         let end = match decision {
             Decision::Stop { at, stop } => {
                 self.stopped = Some(stop);
@@ -94,12 +103,12 @@ impl StopMatcher {
             }
             Decision::Hold { from } => from,
         };
-        let held = self.held.split_off(end);
-        let text = std::mem::replace(&mut self.held, held);
-        if self.stopped.is_some() {
-            self.held.clear();
+        into.push_str(&self.held[..end]);
+        match self.stopped {
+            Some(_) => self.held.clear(),
+            None => drop(self.held.drain(..end)),
         }
-        StopOutput { text, stopped: self.stopped }
+        self.stopped
     }
 }
 

@@ -40,6 +40,8 @@ struct Pending {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sink {
     segments: Vec<Segment>,
+    /// Strings of segments that were told, to be filled again.
+    spare: Vec<String>,
     counts: ThinkingCounts,
     /// In the order of the stream. Each holds at least a byte that is held back, so there are only so many.
     pending: VecDeque<Pending>,
@@ -81,7 +83,14 @@ impl Sink {
 
     fn give(&mut self, text: &str, side: Side, kind: fn(String) -> Segment) {
         if !text.is_empty() {
-            Segment::join(&mut self.segments, kind(text.to_owned()));
+            let mut owned = self.spare.pop().unwrap_or_default();
+            owned.push_str(text);
+            let next = kind(owned);
+            if !Segment::extend(&mut self.segments, &next) {
+                self.segments.push(next);
+            } else {
+                self.keep(next);
+            }
             self.charge(text.len(), side);
         }
     }
@@ -132,6 +141,24 @@ impl Sink {
             self.counts.unclosed = true;
             self.close();
         }
+    }
+
+    /// Keeps a segment's string for another.
+    fn keep(&mut self, segment: Segment) {
+        if let Segment::Thinking(mut text) | Segment::Answer(mut text) | Segment::Markup(mut text) = segment {
+            text.clear();
+            self.spare.push(text);
+        }
+    }
+
+    /// Tells of each segment, and forgets it.
+    pub(super) fn tell(&mut self, told: &mut dyn FnMut(&Segment)) {
+        let mut segments = std::mem::take(&mut self.segments);
+        for segment in segments.drain(..) {
+            told(&segment);
+            self.keep(segment);
+        }
+        self.segments = segments;
     }
 
     pub(super) fn take(&mut self) -> Vec<Segment> {

@@ -46,11 +46,21 @@ impl Segment {
 
     /// Adds `next` to `segments`; texts of one kind that follow each other become one.
     pub fn join(segments: &mut Vec<Self>, next: Self) {
-        match (segments.last_mut(), &next) {
+        if !Self::extend(segments, &next) {
+            segments.push(next);
+        }
+    }
+
+    /// Adds `next` to the text of the last of `segments`, where that is of its kind: whether it was.
+    pub fn extend(segments: &mut [Self], next: &Self) -> bool {
+        match (segments.last_mut(), next) {
             (Some(Self::Thinking(text)), Self::Thinking(more))
             | (Some(Self::Answer(text)), Self::Answer(more))
-            | (Some(Self::Markup(text)), Self::Markup(more)) => text.push_str(more),
-            _ => segments.push(next),
+            | (Some(Self::Markup(text)), Self::Markup(more)) => {
+                text.push_str(more);
+                true
+            }
+            _ => false,
         }
     }
 }
@@ -139,8 +149,20 @@ impl ThinkingSplit {
         self.text(text)
     }
 
+    /// As [`ThinkingSplit::token`], telling of the segments one by one: their memory is used again.
+    pub fn tell_token(&mut self, text: &str, told: &mut dyn FnMut(&Segment)) {
+        self.sink.token(text.len());
+        self.read(text);
+        self.sink.tell(told);
+    }
+
     /// Takes text that belongs to no token of its own, such as what a detokenizer or stop matcher gave out at its end.
     pub fn text(&mut self, text: &str) -> Vec<Segment> {
+        self.read(text);
+        self.sink.take()
+    }
+
+    fn read(&mut self, text: &str) {
         let mut whole = std::mem::take(&mut self.held);
         whole.push_str(text);
         let mut rest = whole.as_str();
@@ -166,7 +188,6 @@ impl ThinkingSplit {
         }
         whole.drain(..whole.len() - rest.len());
         self.held = whole;
-        self.sink.take()
     }
 
     /// Ends the stream: gives out what was held back, and closes thinking that was left open.
