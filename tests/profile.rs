@@ -90,6 +90,14 @@ fn ops_make_zones_and_zones_with_gaps_make_the_token() {
     let steps: f64 = profile.tokens.iter().map(|step| step.gpu_ms - step.gaps_ms).sum();
     assert!(near(total, steps), "{total} and {steps}");
     assert!(near(profile.ops.iter().map(|op| op.share).sum(), 1.0));
+    // Every weight is read once in a token.
+    let bytes: u64 = profile.ops.iter().map(|op| op.bytes).sum();
+    let weights = run.generation.step.unwrap().weight_bytes * profile.tokens.len() as u64;
+    assert!(bytes > weights && bytes < 100 * weights, "{bytes} bytes, {weights} of them weights");
+    for op in &profile.ops {
+        assert!(near(op.gb_per_s, op.bytes as f64 / op.total_ms / 1e6), "{op:?}");
+        assert!(near(op.gflop_per_s, op.flops as f64 / op.total_ms / 1e6), "{op:?}");
+    }
     assert!(profile.ops.is_sorted_by(|a, b| a.total_ms >= b.total_ms));
 }
 

@@ -188,6 +188,8 @@ fn row(tally: &Tally, all: f64, peaks: Option<&Peaks>) -> OpRow {
         total_ms: tally.seconds * 1e3,
         avg_us: tally.seconds * 1e6 / tally.calls as f64,
         share: if all > 0.0 { tally.seconds / all } else { 0.0 },
+        bytes: tally.cost.bytes(),
+        flops: tally.cost.flops,
         gb_per_s,
         gflop_per_s,
         peak_share: peaks.and_then(|peaks| peaks.share(gb_per_s, gflop_per_s)),

@@ -138,7 +138,7 @@ fn counters(f: &mut fmt::Formatter<'_>, counters: &ProfileCounters) -> fmt::Resu
 
 fn table(f: &mut fmt::Formatter<'_>, ops: &[OpRow]) -> fmt::Result {
     let width = ops.iter().map(|op| op.name.chars().count()).chain(["Operation".len()]).max().unwrap_or(0);
-    let head = ["Calls", "Total(ms)", "Avg(µs)", "%", "GB/s", "GFLOP/s", "% of peak"];
+    let head = ["Calls", "Total(ms)", "Avg(µs)", "%", "MB/call", "GB/s", "GFLOP/s", "% of peak"];
     write!(f, "{:width$}", "Operation")?;
     head.iter().try_for_each(|title| write!(f, "  {title:>9}"))?;
     writeln!(f)?;
@@ -146,12 +146,13 @@ fn table(f: &mut fmt::Formatter<'_>, ops: &[OpRow]) -> fmt::Result {
         let peak = op.peak_share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}", share * 100.0));
         writeln!(
             f,
-            "{:width$}  {:>9}  {:>9.2}  {:>9.2}  {:>9.1}  {:>9.2}  {:>9.2}  {peak:>9}",
+            "{:width$}  {:>9}  {:>9.2}  {:>9.2}  {:>9.1}  {:>9.3}  {:>9.2}  {:>9.2}  {peak:>9}",
             op.name,
             op.calls,
             op.total_ms,
             op.avg_us,
             op.share * 100.0,
+            op.bytes as f64 / 1e6 / op.calls.max(1) as f64,
             op.gb_per_s,
             op.gflop_per_s
         )?;

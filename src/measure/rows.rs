@@ -61,9 +61,13 @@ pub struct OpRow {
     pub avg_us: f64,
     /// Of the time of all ops, from 0 to 1.
     pub share: f64,
-    /// Bytes that the op must move at least, by its time.
+    /// Bytes that all calls must move at least: weights, keys and values, activations.
+    pub bytes: u64,
+    /// Floating-point operations of all calls at least; a multiply-add counts two.
+    pub flops: u64,
+    /// The bytes by the time.
     pub gb_per_s: f64,
-    /// Floating-point operations by its time; a multiply-add counts two.
+    /// The operations by the time.
     pub gflop_per_s: f64,
     /// The larger of the two shares of what the device was measured to do at best, from 0 to 1; absent where nothing was measured.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -132,6 +132,8 @@ impl Random {
             total_ms,
             avg_us,
             share,
+            bytes: 3,
+            flops: 5,
             gb_per_s: share,
             gflop_per_s: share,
             peak_share,

@@ -64,6 +64,8 @@ pub(crate) fn ops() -> Vec<OpRow> {
         total_ms,
         avg_us: total_ms * 1e3 / calls as f64,
         share: total_ms / 100.0,
+        bytes: 1_000_000,
+        flops: 2_000_000,
         gb_per_s: 123.4,
         gflop_per_s: 45.6,
         peak_share,
