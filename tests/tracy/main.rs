@@ -85,7 +85,9 @@ fn expect_script(profiler: &Profiler) {
     assert_eq!(told.contexts, ["GPU"]);
     assert_eq!(told.plots(), script::plots());
     assert_eq!(told.frames, 5);
-    assert_eq!(told.messages, ["ttft", script::LAST]);
+    // Tracy has messages of its own: that it has read the kernel's symbols, whenever it is done with them.
+    let messages: Vec<&String> = told.messages.iter().filter(|message| !message.starts_with("Loaded ")).collect();
+    assert_eq!(messages, ["ttft", script::LAST]);
 }
 
 #[test]
