@@ -4,7 +4,6 @@
 use super::handle::Handle;
 use super::update::{Finished, Token, Update};
 use crate::generate::{Engine, Event, FinishReason, Generation, Metrics, Profiling};
-use crate::measure::MemoryTree;
 use crate::observe::{self, Sink, SinkId};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -20,8 +19,6 @@ pub struct Feed {
     handle: Handle,
     profiling: Profiling,
     metrics: Metrics,
-    /// Sampled between texts, too.
-    memory: MemoryTree,
     /// When the latest tokens arrived, and how many there were.
     arrivals: VecDeque<Instant>,
     tokens: u64,
@@ -35,7 +32,6 @@ impl Feed {
             handle: handle.clone(),
             profiling: Profiling::one_in(every),
             metrics: Metrics::new(baseline),
-            memory: MemoryTree::new(baseline),
             arrivals: VecDeque::new(),
             tokens: 0,
             plots: observe::attach(Arc::new(Plots(handle.clone()))),
@@ -65,10 +61,9 @@ impl Feed {
             Event::Prefilling { done, total } => self.status(format!("prompt: {done} of {total} tokens")),
             Event::Prefilled { .. } => self.status("generating".to_owned()),
             Event::Token { .. } => self.token(),
-            Event::Profiled { memory, .. } => {
-                self.memory.sample(memory);
+            Event::Profiled { .. } => {
                 self.handle.tell(Update::Latency(self.metrics.latency_rows()));
-                self.handle.tell(Update::Memory(self.memory.rows()));
+                self.handle.tell(Update::Memory(self.metrics.memory_rows()));
                 self.handle.tell(Update::Ops(self.metrics.ops().to_vec()));
             }
             Event::Tail { .. } | Event::Segment(_) => {}
@@ -99,8 +94,8 @@ impl Feed {
             device_bytes: Some(engine.memory().bytes()),
         }));
         let parts = engine.memory_parts();
-        self.memory.sample(&engine.memory_sample(&parts, cache.used_bytes()));
-        self.handle.tell(Update::Memory(self.memory.rows()));
+        self.metrics.sample_memory(&engine.memory_sample(&parts, cache.used_bytes()));
+        self.handle.tell(Update::Memory(self.metrics.memory_rows()));
     }
 
     fn switch(&self) {

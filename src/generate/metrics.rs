@@ -1,7 +1,7 @@
 //! Rolling latencies and the memory tree of a run, by its events: what logs and dashboards show.
 
 use super::request::Event;
-use crate::measure::{Latencies, LatencyRow, MemoryRow, MemoryTree, OpRow};
+use crate::measure::{Latencies, LatencyRow, MemoryRow, MemorySample, MemoryTree, OpRow};
 use std::time::Instant;
 
 /// What is known of a run so far.
@@ -19,20 +19,16 @@ impl Metrics {
         Self { latencies: Latencies::default(), memory: MemoryTree::new(baseline), ops: Vec::new(), last: None }
     }
 
-    /// Takes an event in. Whether rows of blocks, ops and memory changed.
-    pub fn hear(&mut self, event: &Event<'_>) -> bool {
+    /// Takes an event in. [`Event::Profiled`] changes the rows of blocks, ops and memory.
+    pub fn hear(&mut self, event: &Event<'_>) {
         match event {
             Event::Token { .. } => {
                 let now = Instant::now();
                 if let Some(before) = self.last.replace(now) {
                     self.latencies.add_step((now - before).as_secs_f64());
                 }
-                false
             }
-            Event::Prefilled { .. } => {
-                self.last = None;
-                false
-            }
+            Event::Prefilled { .. } => self.last = None,
             Event::Profiled { step, ops, memory } => {
                 // What ops cost in a prompt is another thing than what they cost in a step.
                 if step.index > 0 {
@@ -40,10 +36,14 @@ impl Metrics {
                 }
                 self.memory.sample(memory);
                 self.ops = ops.to_vec();
-                true
             }
-            _ => false,
+            _ => {}
         }
+    }
+
+    /// Takes in where the memory is between two runs.
+    pub fn sample_memory(&mut self, sample: &MemorySample<'_>) {
+        self.memory.sample(sample);
     }
 
     /// Latencies, in the order of a step.

@@ -1,6 +1,7 @@
 //! How much device memory may be used.
 
 use super::platform::{self, DeviceMemory};
+use crate::graph::MemoryReport;
 
 /// What Metal recommends; elsewhere, where the device's memory is the system's, what the system calls available. Unknown for a card
 /// of its own, whose driver reports exhaustion by itself.
@@ -8,14 +9,14 @@ pub(super) fn budget(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Option<
     choose(info.device_type, platform::device_memory(device), platform::available)
 }
 
-/// Bytes that this device's buffers take by the account of the driver (Metal) or of wgpu's allocator; `None` where neither keeps one.
-pub(super) fn reported(device: &wgpu::Device) -> Option<u64> {
+/// Our own account, and beside it that of the driver (Metal) or of wgpu's allocator, where one is kept.
+pub(super) fn report(device: &wgpu::Device, own: MemoryReport) -> MemoryReport {
     if let Some(memory) = platform::device_memory(device) {
-        return Some(memory.allocated);
+        return MemoryReport { device: Some(memory.allocated), working_set: Some(memory.working_set), ..own };
     }
     // Counters, not the report of all allocations: this is asked for at every token.
     let bytes = device.get_internal_counters().hal.buffer_memory.read();
-    u64::try_from(bytes).ok().filter(|&bytes| bytes > 0)
+    MemoryReport { device: u64::try_from(bytes).ok().filter(|&bytes| bytes > 0), ..own }
 }
 
 fn choose(

@@ -527,8 +527,7 @@ impl Executor for Gpu {
     }
 
     fn memory(&self) -> MemoryReport {
-        let working_set = platform::device_memory(&self.device).map(|memory| memory.working_set);
-        MemoryReport { device: memory::reported(&self.device), working_set, ..self.buffers.memory() }
+        memory::report(&self.device, self.buffers.memory())
     }
 
     fn memory_parts(&self) -> Vec<MemoryPart> {

@@ -4,7 +4,7 @@
 //! (wgpu#9414).
 
 use super::Gpu;
-use super::timestamps::FRESH;
+use super::timestamps::{self, FRESH};
 use crate::graph::{PassSpan, Ticket, TraceEvent};
 use std::collections::VecDeque;
 
@@ -33,9 +33,7 @@ impl Passes {
         if !self.on {
             return None;
         }
-        let (label, ty) = (Some("timestamps"), wgpu::QueryType::Timestamp);
-        let fresh = || device.create_query_set(&wgpu::QuerySetDescriptor { label, ty, count: 2 });
-        Some(self.free.pop().unwrap_or_else(fresh))
+        Some(self.free.pop().unwrap_or_else(|| timestamps::query_set(device, 2)))
     }
 
     pub(super) fn submitted(&mut self, ticket: Ticket, set: wgpu::QuerySet, dispatches: u64) {
@@ -71,7 +69,7 @@ impl Gpu {
             }
             self.trace.record(TraceEvent::Readback { bytes: bytes.len() as u64 });
             let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes);
-            let span = super::timestamps::spans(&ticks, self.period())[0];
+            let span = timestamps::spans(&ticks, self.period())[0];
             if let (Some(span), Some(clock)) = (span, self.clock(FRESH))
                 && let (Some(begun), Some(ended)) = (clock.host_time(span.begun), clock.host_time(span.ended))
             {

@@ -86,7 +86,7 @@ impl Gpu {
         let mut sets = Vec::new();
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         for part in self.prepared[&plan].dispatches.chunks(QUERIES / 2) {
-            let set = self.query_set(2 * part.len() as u32);
+            let set = query_set(&self.device, 2 * part.len() as u32);
             for (query, dispatch) in (0..).step_by(2).zip(part) {
                 dispatch.encode(&mut encoder, Some(writes(&set, query)));
             }
@@ -174,7 +174,7 @@ impl Gpu {
 
     /// A timestamp of a submission that does nothing else.
     fn stamp(&mut self) -> Result<Option<ClockSample>, ExecuteError> {
-        let set = self.query_set(2);
+        let set = query_set(&self.device, 2);
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
             label: Some("clock"),
@@ -187,11 +187,6 @@ impl Gpu {
         let took = begun.elapsed();
         let ticks = self.resolve(&set, 2)?;
         Ok((ticks[0] != 0).then(|| ClockSample { ticks: ticks[0], took }))
-    }
-
-    fn query_set(&self, count: u32) -> wgpu::QuerySet {
-        let (label, ty) = (Some("timestamps"), wgpu::QueryType::Timestamp);
-        self.device.create_query_set(&wgpu::QuerySetDescriptor { label, ty, count })
     }
 
     /// Copies the first `count` ticks of a set to the host; does not wait.
@@ -216,6 +211,11 @@ impl Gpu {
         let ticket = self.launch_resolve(set, count);
         Ok(bytemuck::pod_collect_to_vec(&self.wait(ticket)?))
     }
+}
+
+pub(super) fn query_set(device: &wgpu::Device, count: u32) -> wgpu::QuerySet {
+    let (label, ty) = (Some("timestamps"), wgpu::QueryType::Timestamp);
+    device.create_query_set(&wgpu::QuerySetDescriptor { label, ty, count })
 }
 
 pub(super) fn writes(query_set: &wgpu::QuerySet, first: u32) -> wgpu::ComputePassTimestampWrites<'_> {

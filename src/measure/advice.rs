@@ -1,5 +1,6 @@
 //! What a step's counters say about its health.
 
+use super::entries::entry;
 use super::profile::ProfileCounters;
 use crate::graph::{Op, Plan};
 
@@ -66,11 +67,7 @@ pub fn advice(step: &Step<'_>) -> Vec<String> {
 fn largest(plan: &Plan, counts: fn(&Op) -> bool) -> String {
     let mut found: Vec<(String, u64)> = Vec::new();
     for op in plan.ops.iter().filter(|op| counts(op)) {
-        let path = any_layer(plan.zone(op));
-        match found.iter_mut().find(|(known, _)| *known == path) {
-            Some((_, count)) => *count += 1,
-            None => found.push((path, 1)),
-        }
+        *entry(&mut found, &any_layer(plan.zone(op))) += 1;
     }
     found
         .into_iter()

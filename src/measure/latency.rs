@@ -1,5 +1,6 @@
 //! Latencies of a step's parts as rows: the latest and the rolling average of each.
 
+use super::entries::entry;
 use super::profile::{StepProfile, ZoneTime};
 use super::rows::LatencyRow;
 use std::collections::VecDeque;
@@ -31,7 +32,6 @@ impl Rolling {
 /// One block of the model and its phases, in their order.
 #[derive(Clone, Debug, Default)]
 struct Block {
-    label: String,
     whole: Rolling,
     phases: Vec<(String, Rolling)>,
 }
@@ -42,7 +42,7 @@ pub struct Latencies {
     embedding: Rolling,
     forward: Rolling,
     variants: Vec<(String, Rolling)>,
-    blocks: Vec<Block>,
+    blocks: Vec<(String, Block)>,
     output: Rolling,
     sampling: Rolling,
     decode: Rolling,
@@ -74,31 +74,21 @@ impl Latencies {
     fn add_variants(&mut self, step: &StepProfile) {
         let mut found: Vec<(String, f64)> = Vec::new();
         for op in step.zones.iter().flat_map(|zone| &zone.ops) {
-            let Some(variant) = softmax_variant(&op.name) else { continue };
-            match found.iter_mut().find(|(label, _)| *label == variant) {
-                Some((_, ms)) => *ms += op.ms,
-                None => found.push((variant, op.ms)),
+            if let Some(variant) = softmax_variant(&op.name) {
+                *entry(&mut found, &variant) += op.ms;
             }
         }
         for (label, ms) in found {
-            entry(&mut self.variants, label).add(ms);
+            entry(&mut self.variants, &label).add(ms);
         }
     }
 
     fn add_block(&mut self, number: &str, zones: &[ZoneTime]) {
-        let label = format!("Block {number}");
-        let index = match self.blocks.iter().position(|block| block.label == label) {
-            Some(index) => index,
-            None => {
-                self.blocks.push(Block { label, ..Block::default() });
-                self.blocks.len() - 1
-            }
-        };
-        let block = &mut self.blocks[index];
+        let block = entry(&mut self.blocks, &format!("Block {number}"));
         block.whole.add(zones.iter().map(|zone| zone.ms).sum());
         for zone in zones {
             let phase = zone.path.split_once('/').map_or(zone.path.as_str(), |(_, phase)| phase);
-            entry(&mut block.phases, phase.to_owned()).add(zone.ms);
+            entry(&mut block.phases, phase).add(zone.ms);
         }
     }
 
@@ -108,8 +98,8 @@ impl Latencies {
         rows.extend(self.embedding.row("Embedding", 0));
         rows.extend(self.forward.row("Forward Step", 0));
         rows.extend(self.variants.iter().filter_map(|(label, rolling)| rolling.row(label, 0)));
-        for block in &self.blocks {
-            rows.extend(block.whole.row(&block.label, 1));
+        for (label, block) in &self.blocks {
+            rows.extend(block.whole.row(label, 1));
             rows.extend(block.phases.iter().filter_map(|(phase, rolling)| rolling.row(phase, 2)));
         }
         rows.extend(self.output.row("Output", 0));
@@ -117,14 +107,6 @@ impl Latencies {
         rows.extend(self.decode.row("Decode", 0));
         rows
     }
-}
-
-fn entry(entries: &mut Vec<(String, Rolling)>, label: String) -> &mut Rolling {
-    let index = entries.iter().position(|(known, _)| *known == label).unwrap_or_else(|| {
-        entries.push((label, Rolling::default()));
-        entries.len() - 1
-    });
-    &mut entries[index].1
 }
 
 /// `attend_decode (two-pass)` is `Softmax (two-pass)`.

@@ -1,5 +1,6 @@
 //! Where the memory is: the device's by what it is for, the host's by what is known of it.
 
+use super::entries::entry;
 use super::rows::MemoryRow;
 use crate::graph::{MemoryPart, MemoryReport, MemoryUse};
 use serde::Serialize;
@@ -33,10 +34,7 @@ pub struct MemorySample<'a> {
     pub shared: bool,
 }
 
-/// Rows of one moment, outermost first.
-#[derive(Clone, Debug, Default)]
-struct Rows(Vec<Row>);
-
+/// One row of one moment.
 #[derive(Clone, Debug)]
 struct Row {
     label: String,
@@ -60,7 +58,8 @@ pub struct MemoryTree {
     /// What the process took before anything was loaded.
     baseline: u64,
     rows: Vec<Row>,
-    peaks: BTreeMap<(usize, String), Row>,
+    /// The most of each row, by the labels from the outermost row to it.
+    peaks: BTreeMap<String, Row>,
 }
 
 impl MemoryTree {
@@ -76,15 +75,14 @@ impl MemoryTree {
 
     /// Takes a sample in.
     pub fn sample(&mut self, sample: &MemorySample<'_>) {
-        let mut rows = Rows::default();
+        let mut rows = Vec::new();
         device(&mut rows, sample);
         if let Some(resident) = sample.resident_bytes {
             host(&mut rows, sample, resident, self.baseline);
         }
-        self.rows = rows.0;
+        self.rows = rows;
         for (index, row) in self.rows.iter().enumerate() {
-            let peak =
-                self.peaks.entry((usize::from(row.level), path(&self.rows, index))).or_insert_with(|| row.clone());
+            let peak = self.peaks.entry(path(&self.rows, index)).or_insert_with(|| row.clone());
             peak.total = peak.total.max(row.total);
             peak.pool = peak.pool.max(row.pool);
             peak.kv = peak.kv.max(row.kv);
@@ -94,7 +92,7 @@ impl MemoryTree {
 
     fn peak(&self, index: usize) -> &Row {
         let row = &self.rows[index];
-        self.peaks.get(&(usize::from(row.level), path(&self.rows, index))).unwrap_or(row)
+        self.peaks.get(&path(&self.rows, index)).unwrap_or(row)
     }
 
     /// The tree in bytes.
@@ -149,26 +147,31 @@ fn path(rows: &[Row], index: usize) -> String {
     names.join("/")
 }
 
-fn device(rows: &mut Rows, sample: &MemorySample<'_>) {
+fn device(rows: &mut Vec<Row>, sample: &MemorySample<'_>) {
     let of = |wanted: MemoryUse| sample.parts.iter().filter(move |part| part.use_of == wanted);
     let sum = |wanted: MemoryUse| of(wanted).map(|part| part.bytes).sum::<u64>();
     let known: u64 = sample.parts.iter().map(|part| part.bytes).sum();
     let total = sample.report.bytes().max(known);
     let (cache, pool) = (sum(MemoryUse::Cache), sum(MemoryUse::Arena) + sum(MemoryUse::Staging));
-    rows.0.push(Row { pool, kv: sample.kv_used_bytes, kv_cache: cache, ..Row::new("Device", 0, total) });
-    rows.0.push(Row::new("Weights", 1, sum(MemoryUse::Weights)));
+    rows.push(Row { pool, kv: sample.kv_used_bytes, kv_cache: cache, ..Row::new("Device", 0, total) });
+    rows.push(Row::new("Weights", 1, sum(MemoryUse::Weights)));
     weights(rows, of(MemoryUse::Weights));
-    rows.0.push(Row { kv: sample.kv_used_bytes, kv_cache: cache, ..Row::new("KV cache", 1, cache) });
-    grouped(rows, of(MemoryUse::Cache), 2, |label| layer_in(label).map(|layer| format!("Block {layer}")));
-    for (label, wanted) in [("Arena", MemoryUse::Arena), ("Staging", MemoryUse::Staging)] {
-        rows.0.push(Row { pool: sum(wanted), ..Row::new(label, 1, sum(wanted)) });
+    rows.push(Row { kv: sample.kv_used_bytes, kv_cache: cache, ..Row::new("KV cache", 1, cache) });
+    let mut layers: Vec<(String, u64)> = Vec::new();
+    for part in of(MemoryUse::Cache) {
+        let label = layer_in(&part.label).map_or_else(|| part.label.clone(), |layer| format!("Block {layer}"));
+        *entry(&mut layers, &label) += part.bytes;
     }
-    rows.0.push(Row::new("Step buffers", 1, sum(MemoryUse::Step)));
-    rows.0.push(Row::new("Unattributed", 1, total - known));
+    rows.extend(layers.into_iter().map(|(label, bytes)| Row::new(label, 2, bytes)));
+    for (label, wanted) in [("Arena", MemoryUse::Arena), ("Staging", MemoryUse::Staging)] {
+        rows.push(Row { pool: sum(wanted), ..Row::new(label, 1, sum(wanted)) });
+    }
+    rows.push(Row::new("Step buffers", 1, sum(MemoryUse::Step)));
+    rows.push(Row::new("Unattributed", 1, total - known));
 }
 
 /// Weights by block and role, the others by role.
-fn weights<'p>(rows: &mut Rows, parts: impl Iterator<Item = &'p MemoryPart>) {
+fn weights<'p>(rows: &mut Vec<Row>, parts: impl Iterator<Item = &'p MemoryPart>) {
     let mut blocks: BTreeMap<u64, BTreeMap<String, u64>> = BTreeMap::new();
     let mut others: BTreeMap<String, u64> = BTreeMap::new();
     for part in parts {
@@ -178,39 +181,22 @@ fn weights<'p>(rows: &mut Rows, parts: impl Iterator<Item = &'p MemoryPart>) {
             None => *others.entry(role).or_default() += part.bytes,
         }
     }
-    rows.0.extend(others.into_iter().map(|(role, bytes)| Row::new(role, 2, bytes)));
+    rows.extend(others.into_iter().map(|(role, bytes)| Row::new(role, 2, bytes)));
     for (layer, roles) in blocks {
-        rows.0.push(Row::new(format!("Block {layer}"), 2, roles.values().sum()));
-        rows.0.extend(roles.into_iter().map(|(role, bytes)| Row::new(role, 3, bytes)));
+        rows.push(Row::new(format!("Block {layer}"), 2, roles.values().sum()));
+        rows.extend(roles.into_iter().map(|(role, bytes)| Row::new(role, 3, bytes)));
     }
 }
 
-fn grouped<'p>(
-    rows: &mut Rows,
-    parts: impl Iterator<Item = &'p MemoryPart>,
-    level: u8,
-    group: impl Fn(&str) -> Option<String>,
-) {
-    let mut found: Vec<(String, u64)> = Vec::new();
-    for part in parts {
-        let label = group(&part.label).unwrap_or_else(|| part.label.clone());
-        match found.iter_mut().find(|(known, _)| *known == label) {
-            Some((_, bytes)) => *bytes += part.bytes,
-            None => found.push((label, part.bytes)),
-        }
-    }
-    rows.0.extend(found.into_iter().map(|(label, bytes)| Row::new(label, level, bytes)));
-}
-
-fn host(rows: &mut Rows, sample: &MemorySample<'_>, resident: u64, baseline: u64) {
-    rows.0.push(Row::new("Host", 0, resident));
+fn host(rows: &mut Vec<Row>, sample: &MemorySample<'_>, resident: u64, baseline: u64) {
+    rows.push(Row::new("Host", 0, resident));
     let baseline = baseline.min(resident);
-    rows.0.push(Row::new("Process baseline", 1, baseline));
+    rows.push(Row::new("Process baseline", 1, baseline));
     let shared = if sample.shared { sample.report.bytes().min(resident - baseline) } else { 0 };
     if sample.shared {
-        rows.0.push(Row::new("Device memory in the host's", 1, shared));
+        rows.push(Row::new("Device memory in the host's", 1, shared));
     }
-    rows.0.push(Row::new("Unattributed", 1, resident - baseline - shared));
+    rows.push(Row::new("Unattributed", 1, resident - baseline - shared));
 }
 
 /// The number of the layer in a buffer's name: `blk.3.attn_q.weight`, `model.layers.3.mlp…`, `keys of layer 3`.

@@ -1,6 +1,7 @@
 //! Numbers about runs: errors against a reference, what a generation cost, where its time and its memory went.
 
 mod advice;
+mod entries;
 mod error;
 mod latency;
 mod memory;

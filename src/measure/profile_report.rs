@@ -1,5 +1,6 @@
 //! A profile as a whole: what `--profile` prints, and its JSON.
 
+use super::entries::entry;
 use super::memory::MemoryUsage;
 use super::peaks::Peaks;
 use super::profile::{ProfileCounters, StepProfile, ZoneTime};
@@ -111,14 +112,13 @@ fn zones(f: &mut fmt::Formatter<'_>, step: &StepProfile) -> fmt::Result {
 
 /// `rms_norm: 0.01, matvec×3: 0.20`, in the order of first calls.
 fn calls(zones: &[ZoneTime]) -> String {
-    let mut found: Vec<(&str, u64, f64)> = Vec::new();
+    let mut found: Vec<(String, (u64, f64))> = Vec::new();
     for op in zones.iter().flat_map(|zone| &zone.ops) {
-        match found.iter_mut().find(|(name, ..)| *name == op.name) {
-            Some((_, calls, ms)) => (*calls, *ms) = (*calls + op.calls, *ms + op.ms),
-            None => found.push((&op.name, op.calls, op.ms)),
-        }
+        let (calls, ms) = entry(&mut found, &op.name);
+        *calls += op.calls;
+        *ms += op.ms;
     }
-    let spelled = found.into_iter().map(|(name, calls, ms)| match calls {
+    let spelled = found.into_iter().map(|(name, (calls, ms))| match calls {
         1 => format!("{name}: {ms:.3}"),
         calls => format!("{name}×{calls}: {ms:.3}"),
     });
