@@ -51,6 +51,8 @@
 //! - [`doctor`] runs every kernel's cases on the device in front of it, and measures what that device can do.
 //! - [`measure`] holds statistics, profiles, and the distance of a result from its reference.
 //! - [`observe`] tells whoever listens what happens while it happens: phases, spans, zones of the device.
+//! - [`evaluate`] asks a model what it thinks of a text: perplexity, and how far another model is from it.
+//! - `bench`, with the feature of its name, runs models by methods that others run too, and keeps rows of what it measured.
 //! - `dashboard`, with the feature of its name, shows all of that in a terminal while a model runs.
 //!
 //! # Laws that the code keeps
@@ -64,6 +66,8 @@
 //! `docs/ARCHITECTURE.md` follows one token function by function; `docs/adding-a-kernel.md`, `docs/adding-a-model.md` and
 //! `docs/adding-a-format.md` say what to touch; `docs/decisions/` records what was decided against a live alternative.
 
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod cache;
 pub mod convert;
 pub mod cpu;
@@ -71,6 +75,7 @@ pub mod cpu;
 pub mod dashboard;
 pub mod doctor;
 mod error;
+pub mod evaluate;
 pub mod generate;
 pub mod gpu;
 pub mod graph;

@@ -23,6 +23,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cache", &["kernels", "graph", "error"]),
     ("model", &["layers", "cache", "weights", "kernels", "graph", "error"]),
     ("generate", &["model", "layers", "cache", "weights", "text", "measure", "observe", "kernels", "graph", "error"]),
+    // Asks engines what they think of texts: perplexity, divergence, likelihoods.
+    ("evaluate", &["generate", "model", "cache", "weights", "text", "measure", "observe", "kernels", "graph", "error"]),
+    ("bench", &["evaluate", "generate", "model", "cache", "weights", "text", "measure", "observe", "graph", "error"]),
     // Knows of models what they are made of, and of text how a vocabulary is written; it runs ops, and no model.
     ("convert", &["model", "weights", "text", "kernels", "graph", "error"]),
     // Judges the device itself, so it opens one.
@@ -34,6 +37,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "bench",
+            "evaluate",
             "inspect",
             "doctor",
             "dashboard",
