@@ -1,4 +1,4 @@
-// Causal attention of a chunk of rows of one sequence over its pages, in tiles of QUERIES rows and KEYS keys; see
+// Causal attention of a chunk of rows over pages, in tiles of QUERIES rows of one sequence and KEYS keys; see
 // attend_prefill.wgsl.
 //
 // A threadgroup owns one query head and one tile of rows. Each of its two simdgroups owns eight rows: it multiplies them by the keys

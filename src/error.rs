@@ -80,6 +80,64 @@ pub enum Error {
         /// Where in the sequence.
         position: usize,
     },
+    /// A text has too few tokens to be scored.
+    #[error("the text is too short: expected at least {needed} tokens, found {found}")]
+    TextTooShort {
+        /// Tokens of the text.
+        found: usize,
+        /// Tokens it must have.
+        needed: usize,
+    },
+    /// There is nothing to score.
+    #[error("the continuation is empty: expected at least one token, found none")]
+    EmptyContinuation,
+    /// A continuation of nothing cannot be scored.
+    #[error(
+        "there is nothing before the first token: the context is empty, and the vocabulary has no token that begins or ends a text"
+    )]
+    NoBeginning,
+    /// A file that should hold a text holds none.
+    #[error("{path}: expected a text, found an empty file")]
+    EmptyText {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that should hold a text holds something else.
+    #[error("{path}: expected UTF-8 text, found something else at byte {at}")]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// The first byte that does not belong.
+        at: usize,
+    },
+    /// A text is larger than what is read whole.
+    #[error("{path}: expected a text of at most {most} bytes, found {found}")]
+    CorpusTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its bytes.
+        found: u64,
+        /// The most that is read.
+        most: u64,
+    },
+    /// Two models that are to be compared have different vocabularies.
+    #[error("the vocabularies differ: the reference has {reference} tokens, the candidate {candidate}{what}")]
+    Vocabularies {
+        /// Entries of the reference's.
+        reference: u64,
+        /// Entries of the candidate's.
+        candidate: u64,
+        /// Where the sizes are equal, what differs.
+        what: String,
+    },
+    /// A file of saved logits cannot be used.
+    #[error("{path}: {what}")]
+    SavedLogits {
+        /// The file.
+        path: PathBuf,
+        /// What was expected, and what was found.
+        what: String,
+    },
     /// A file that is not a checkpoint could not be read or written.
     #[error("{path}: {source}")]
     File {
@@ -114,7 +172,18 @@ impl Error {
                 Some("compare with `--backend cpu`; fetch the checkpoint again if both fail".to_owned())
             }
             Self::Family { .. } => Some("convert the model to a family of this build, or use a newer ffai".to_owned()),
-            Self::UnknownToken { .. } | Self::Option { .. } | Self::File { .. } => None,
+            Self::TextTooShort { .. } => Some("give a longer text, or smaller chunks with --ctx".to_owned()),
+            Self::EmptyText { .. } | Self::NotText { .. } => Some("give a plain text file in UTF-8".to_owned()),
+            Self::CorpusTooLarge { .. } => Some("score its beginning: --chunks N, with fewer of them".to_owned()),
+            Self::Vocabularies { .. } => {
+                Some("divergence compares a model with its quantizations: give two that share a vocabulary".to_owned())
+            }
+            Self::SavedLogits { .. } => Some(
+                "write it anew with `tools kld --save-logits FILE`, or llama-perplexity's --kl-divergence-base"
+                    .to_owned(),
+            ),
+            Self::NoBeginning => Some("give a context".to_owned()),
+            Self::EmptyContinuation | Self::UnknownToken { .. } | Self::Option { .. } | Self::File { .. } => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-// Causal attention of a chunk of rows of one sequence over its pages, in tiles of QUERIES rows and KEYS keys.
+// Causal attention of a chunk of rows over pages, in tiles of QUERIES rows of one sequence and KEYS keys.
 //
 // A workgroup owns one query head and one tile of rows and walks the tiles of keys up to its last row, keeping a running maximum
 // and sum per row (online softmax). Tiles that the mask hides entirely are never visited.

@@ -1,4 +1,4 @@
-// Causal attention of a chunk of rows of one sequence over its pages, in two walks over the tiles of keys.
+// Causal attention of a chunk of rows over pages, each tile of rows of one sequence, in two walks over the tiles of keys.
 //
 // As attend_prefill, whose bindings and tiles these are. The first walk finds each row's largest score; in the second a score becomes
 // a weight as soon as it is known, and nothing that was added up has to fade. Scores are computed twice, because all of a chunk's would

@@ -1,6 +1,6 @@
 //! A model on a device with its cache: runs chunks of prompts and steps of batches.
 
-use super::plans::{Key, Outputs, Plans, Ready};
+use super::plans::{Key, LOGIT_BYTES, Outputs, Plans, Ready};
 use super::step_buffers::StepBuffers;
 use crate::Error;
 use crate::cache::{Cache, CacheShape, MAX_SEQUENCES, SequenceId};
@@ -19,9 +19,6 @@ use std::time::Instant;
 
 /// Tokens of a prompt that run at once, unless said otherwise.
 pub const CHUNK: usize = 512;
-
-/// Bytes of logits that one plan may leave: half of what the smallest binding holds.
-const LOGIT_BYTES: usize = 64 << 20;
 
 /// What an engine is made for.
 #[derive(Clone, Copy, Debug)]
@@ -63,13 +60,13 @@ impl Step {
 
 /// A model on a device, with the keys and values of up to eight sequences.
 pub struct Engine {
-    executor: Box<dyn Executor>,
-    model: Box<dyn Model>,
-    cache: Cache,
+    pub(super) executor: Box<dyn Executor>,
+    pub(super) model: Box<dyn Model>,
+    pub(super) cache: Cache,
     plans: Plans,
-    buffers: StepBuffers,
+    pub(super) buffers: StepBuffers,
     settings: [Settings; MAX_SEQUENCES as usize],
-    chunk: usize,
+    pub(super) chunk: usize,
     /// The batch as its rows stand on the device; empty when they have to be written.
     batch: Vec<SequenceId>,
     /// Whether submissions are timed, op by op.
@@ -181,7 +178,7 @@ impl Engine {
     }
 
     /// Hands a plan over, timed or not. `length` are the tokens that its longest sequence then holds.
-    fn submit(&mut self, ready: &Ready, reads: &[Operand], length: u32) -> Result<Ticket, Error> {
+    pub(super) fn submit(&mut self, ready: &Ready, reads: &[Operand], length: u32) -> Result<Ticket, Error> {
         if !self.timed {
             return Ok(self.executor.submit(ready.id, reads)?);
         }
@@ -243,7 +240,7 @@ impl Engine {
         Ok(())
     }
 
-    fn check(&self, tokens: &[u32]) -> Result<(), Error> {
+    pub(super) fn check(&self, tokens: &[u32]) -> Result<(), Error> {
         let vocab = self.model.config().vocab;
         match tokens.iter().find(|&&token| token >= vocab) {
             Some(&found) => Err(Error::UnknownToken { found, vocab }),
@@ -253,14 +250,14 @@ impl Engine {
 
     /// Makes room for `tokens` more. Prepared plans would keep the memory of the buffers that a larger cache replaces, and have to
     /// be recorded anew for it: they go first.
-    fn reserve(&mut self, sequence: SequenceId, tokens: u32) -> Result<(), Error> {
+    pub(super) fn reserve(&mut self, sequence: SequenceId, tokens: u32) -> Result<(), Error> {
         if self.cache.must_grow(sequence, tokens) {
             self.plans.clear(&mut *self.executor);
         }
         self.cache.reserve(&mut *self.executor, sequence, tokens)
     }
 
-    fn ready(&mut self, key: Key) -> Result<Ready, Error> {
+    pub(super) fn ready(&mut self, key: Key) -> Result<Ready, Error> {
         self.plans.get(&mut *self.executor, &*self.model, &self.cache, &self.buffers, key)
     }
 
@@ -280,15 +277,19 @@ impl Engine {
     pub fn logits(&mut self, sequence: SequenceId, tokens: &[u32], wanted: &[usize]) -> Result<Vec<Vec<f32>>, Error> {
         self.check(tokens)?;
         let vocab = self.model.config().vocab as usize;
-        let chunk = if wanted.len() > 8 { self.chunk.min(LOGIT_BYTES / (vocab * 4)).max(1) } else { self.chunk };
-        let mut results = Vec::new();
-        for (index, part) in tokens.chunks(chunk).enumerate() {
-            let start = index * chunk;
-            let picks: Vec<u32> = wanted
-                .iter()
-                .filter(|&&w| (start..start + part.len()).contains(&w))
-                .map(|&w| (w - start) as u32)
-                .collect();
+        let most = (LOGIT_BYTES / (vocab * 4)).max(1);
+        let mut results = Vec::with_capacity(wanted.len());
+        let (mut start, mut wanted) = (0, wanted);
+        while start < tokens.len() {
+            // A part ends where a chunk does, or where it leaves as many logits as it may.
+            let mut end = tokens.len().min(start + self.chunk);
+            let mut count = wanted.partition_point(|&at| at < end);
+            if count > most {
+                (count, end) = (most, wanted[most - 1] + 1);
+            }
+            let (taken, rest) = wanted.split_at(count);
+            let picks: Vec<u32> = taken.iter().map(|&at| (at - start) as u32).collect();
+            let part = &tokens[start..end];
             let outputs = if picks.is_empty() { Outputs::None } else { Outputs::Logits(picks.len() as u32) };
             let ready = self.chunk(sequence, part, outputs)?;
             self.executor.write(self.buffers.picks, 0, bytemuck::cast_slice(&picks));
@@ -298,6 +299,7 @@ impl Engine {
             self.cache.accept(sequence, part.len() as u32);
             let values: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
             results.extend(values.chunks_exact(vocab).map(<[f32]>::to_vec));
+            (start, wanted) = (end, rest);
         }
         Ok(results)
     }

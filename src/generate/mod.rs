@@ -8,6 +8,7 @@ mod plans;
 mod profiling;
 mod request;
 mod sampling_defaults;
+mod scoring;
 mod session;
 mod step_buffers;
 mod text_stream;
@@ -21,4 +22,5 @@ pub use open::{Backend, OpenOptions, executor, load, open, open_checkpoint, toke
 pub use profiling::Profiling;
 pub use request::{Event, FinishReason, Generation, Request, SamplingOptions, StepCounters};
 pub use sampling_defaults::{SamplingDefaults, Source, Sourced, sampling_defaults};
+pub use scoring::{Scoring, Stretch, TokenScore};
 pub use session::Session;

@@ -13,6 +13,8 @@ pub(super) struct StepBuffers {
     pub(super) prefill_rows: BufferId,
     /// Rows whose logits are wanted.
     pub(super) picks: BufferId,
+    /// The token behind each of them whose probability is wanted.
+    pub(super) scored: BufferId,
     /// Row of the batch that each output's token goes to.
     pub(super) targets: BufferId,
     pub(super) settings: Slice,
@@ -33,6 +35,7 @@ impl StepBuffers {
             decode_bytes,
             prefill_rows: step("rows of the chunk", chunk as u64 * 16)?,
             picks: step("rows with outputs", chunk as u64 * 4)?,
+            scored: step("tokens to score", chunk as u64 * 4)?,
             targets: step("targets of outputs", u64::from(MAX_SEQUENCES) * 4)?,
             settings: Slice { buffer: step("sampling settings", settings_bytes)?, offset: 0, bytes: settings_bytes },
             counts: Slice { buffer: step("token counts", STUB)?, offset: 0, bytes: STUB },

@@ -1,4 +1,4 @@
-//! Causal attention of a chunk of rows of one sequence.
+//! Causal attention of a chunk of rows, in stretches of one sequence each.
 
 use super::paged::{self, Heads, Pages, Scores};
 use super::variants::pick;
@@ -6,8 +6,9 @@ use super::{THREADGROUP_MEMORY, input, output, weight};
 use crate::graph::{Algorithm, Binding, Cases, Constants, Cost, Dispatch, Element, Kernel, Metal, Op, Recorder, Slice, Tensor, Tolerance, Twin, Value};
 use rayon::prelude::*;
 
-/// Rows and keys of a tile, and threads that share it.
-const QUERIES: u32 = 16;
+/// Rows of a tile, all of one sequence.
+pub const QUERIES: u32 = 16;
+/// Keys of a tile, and threads that share it.
 const KEYS: u32 = 64;
 const WORKGROUP: u32 = 64;
 
@@ -48,7 +49,8 @@ fn fits(op: &Op) -> bool {
 
 /// Attention of each row of `q` (`[tokens, heads head_dim]`) over its sequence's keys up to its own position.
 ///
-/// All rows belong to one sequence. `rows` holds 16 bytes per row: token, position, sequence, nothing.
+/// `rows` holds 16 bytes per row: token, position, sequence, nothing. Each [`QUERIES`] rows, counted from the first, belong to one
+/// sequence, and their positions ascend.
 pub fn attend_prefill(
     r: &mut Recorder,
     q: Tensor,
@@ -140,6 +142,10 @@ pub(super) fn cases(cases: &mut Cases, kernel: &'static Kernel) {
         }
     }
     let heads = Heads { heads: 4, kv_heads: 2, head_dim: 16 };
+    cases.case("stretches of two sequences", |c| {
+        c.recorder.choose(kernel);
+        stretches(c, &heads);
+    });
     for (window, cap) in [(Some(1), None), (Some(20), None), (Some(70), Some(2.0)), (None, Some(5.0))] {
         let scores = Scores { scale: 0.3, cap, window };
         cases.case(format!("{scores:?}"), |c| {
@@ -147,6 +153,18 @@ pub(super) fn cases(cases: &mut Cases, kernel: &'static Kernel) {
             record(c, &heads, &scores, Element::F32, 100..170);
         });
     }
+}
+
+/// Two sequences in one chunk. The first does not fill its tile: its last row stands there again and again.
+fn stretches(c: &mut crate::graph::CaseRecorder, heads: &Heads) {
+    let pages = paged::case_pages(c, heads, Element::F16, &[45, 90]);
+    let first = (30..41).chain(std::iter::repeat_n(40, 5)).map(|position| [0, position, 0, 0]);
+    let second = (60..81).map(|position| [0, position, 1, 0]);
+    let rows: Vec<[u32; 4]> = first.chain(second).collect();
+    let q = c.normal(rows.len() as u32, heads.query_cols(), 2.0);
+    let rows = c.buffer(rows.as_flattened());
+    let y = attend_prefill(&mut c.recorder, q, rows, heads, &Scores::plain(heads.head_dim), &pages);
+    c.check(y, Element::F32);
 }
 
 pub(super) fn record(

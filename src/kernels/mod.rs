@@ -9,7 +9,7 @@ macro_rules! catalogue {
     };
 }
 catalogue! {
-    attend_decode, attend_decode_online, attend_prefill, attend_prefill_two_pass, attend_reduce, embed, gate_mul, gather_rows, matmul, matmul_tiled, matvec, quantize, rms_norm,
+    attend_decode, attend_decode_online, attend_prefill, attend_prefill_two_pass, attend_reduce, embed, gate_mul, gather_rows, log_prob, matmul, matmul_tiled, matvec, quantize, rms_norm,
     rope_store, sample_best, sample_draw, sample_histogram, sample_mass, sample_narrow, sample_scan, softcap,
 }
 

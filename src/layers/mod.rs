@@ -8,6 +8,8 @@ pub use attention::Attention;
 pub use linear::{Norm, Rows, head, linear};
 pub use mlp::Mlp;
 
+pub use crate::kernels::attend_prefill::QUERIES as STRETCH;
+
 use crate::graph::Slice;
 
 /// What one plan runs: rows of tokens, each at a position of a sequence.
@@ -15,12 +17,11 @@ use crate::graph::Slice;
 pub struct Batch {
     /// 16 bytes per row: token, position, sequence, nothing.
     pub rows: Slice,
-    /// A block is a stretch of one sequence; single rows may belong to different ones.
+    /// A block is made of stretches of sequences, each of which starts at a multiple of [`STRETCH`] rows; single rows may belong to
+    /// different sequences.
     pub kind: Rows,
     /// Splits of decode attention: every position lies below `splits * SPLIT`.
     pub splits: u32,
-    /// Which rows' logits are wanted: one u32 each. `None` stands for all rows.
-    pub picks: Option<Slice>,
 }
 
 impl Batch {

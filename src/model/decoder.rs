@@ -8,7 +8,6 @@ use crate::cache::Cache;
 use crate::graph::{Matrix, Recorder, Tensor};
 use crate::kernels::embed::embed;
 use crate::kernels::gate_mul::Activation;
-use crate::kernels::gather_rows::gather_rows;
 use crate::kernels::matvec::MAX_WIDTH;
 use crate::kernels::paged::Scores;
 use crate::kernels::rope_store::{HeadPrelude, Rotary};
@@ -201,7 +200,7 @@ impl Model for Decoder {
         &self.config
     }
 
-    fn forward(&self, r: &mut Recorder, batch: &Batch, cache: &Cache, outputs: bool) -> Option<Tensor> {
+    fn forward(&self, r: &mut Recorder, batch: &Batch, cache: &Cache) -> Tensor {
         // [tokens, hidden]
         let mut x = r.zone("embed", |r| embed(r, &self.embedding, batch.rows, self.embedding_scale));
         for (index, layer) in self.layers.iter().enumerate() {
@@ -211,13 +210,13 @@ impl Model for Decoder {
                 r.zone("mlp", |r| layer.mlp.record(r, x, batch.kind))
             });
         }
-        outputs.then(|| {
-            // [outputs, hidden]
-            let x = batch.picks.map_or(x, |picks| r.zone("gather", |r| gather_rows(r, x, picks)));
-            let kind = if x.rows <= MAX_WIDTH { Rows::Single } else { Rows::Block };
-            let logits = head(r, &self.head, x, self.norm, kind); // [outputs, vocab]
-            self.logit_cap.map_or(logits, |cap| r.zone("softcap", |r| softcap(r, logits, cap)))
-        })
+        x
+    }
+
+    fn head(&self, r: &mut Recorder, x: Tensor) -> Tensor {
+        let kind = if x.rows <= MAX_WIDTH { Rows::Single } else { Rows::Block };
+        let logits = head(r, &self.head, x, self.norm, kind); // [rows, vocab]
+        self.logit_cap.map_or(logits, |cap| r.zone("softcap", |r| softcap(r, logits, cap)))
     }
 
     fn weight_bytes(&self) -> u64 {

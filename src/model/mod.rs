@@ -21,8 +21,11 @@ pub trait Model {
     /// Hyperparameters.
     fn config(&self) -> &ModelConfig;
 
-    /// Records a forward pass of `batch`: logits `[outputs, vocab]`, or nothing where no output is wanted.
-    fn forward(&self, r: &mut Recorder, batch: &Batch, cache: &Cache, outputs: bool) -> Option<Tensor>;
+    /// Records a forward pass of `batch` up to the last block: `[tokens, hidden]`.
+    fn forward(&self, r: &mut Recorder, batch: &Batch, cache: &Cache) -> Tensor;
+
+    /// Records the logits (`[rows, vocab]`) behind what the last block leaves (`x`: `[rows, hidden]`).
+    fn head(&self, r: &mut Recorder, x: Tensor) -> Tensor;
 
     /// Bytes of weights on the device.
     fn weight_bytes(&self) -> u64;
