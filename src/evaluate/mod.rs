@@ -11,6 +11,7 @@ mod lockstep;
 mod perplexity;
 mod saved_logits;
 mod thinking;
+mod vocabularies;
 
 pub use batches::{Job, score_all};
 pub use corpus::{Corpus, corpus};
@@ -20,3 +21,4 @@ pub use lockstep::{Against, RawLogits, continuation_divergence, divergence, save
 pub use perplexity::{ChunkSum, Method, NllSum, Perplexity, PerplexityOptions, continuation, perplexity};
 pub use saved_logits::{SavedLogits, SavedLogitsWriter};
 pub use thinking::{Part, parts};
+pub use vocabularies::same_vocabulary;

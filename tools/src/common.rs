@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use clap::{Args, ValueEnum};
 use ffai::generate::{Backend, Engine, OpenOptions};
-use ffai::graph::Element;
+use ffai::graph::{Element, ExecuteError};
 use ffai::text::Tokenizer;
 use ffai::weights::{self, Checkpoint};
 use std::io::{IsTerminal as _, Read as _, Write as _};
@@ -36,9 +36,50 @@ enum KvCache {
 }
 
 impl Running {
+    /// The model as it was named.
+    pub(crate) fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// How it runs, for files that results are kept in.
+    pub(crate) fn spelled(&self) -> String {
+        format!("{:?}, {:?}", self.backend, self.kv_cache)
+    }
+
     /// The model on its device.
     pub(crate) fn open(&self) -> Result<(Engine, Tokenizer), Failure> {
-        let options = OpenOptions {
+        self.open_for(None)
+    }
+
+    /// The same with room for `context` tokens a sequence.
+    pub(crate) fn open_for(&self, context: Option<u32>) -> Result<(Engine, Tokenizer), Failure> {
+        self.open_model(&self.model, context)
+    }
+
+    /// The model on the device that another one is on; `None` where there is no room for both, as far as the device tells.
+    pub(crate) fn open_beside(
+        &self,
+        other: &Engine,
+        context: Option<u32>,
+    ) -> Result<Option<(Engine, Tokenizer)>, Failure> {
+        let memory = other.memory();
+        let budget = memory.budget.or(memory.working_set).map(|budget| budget.saturating_sub(memory.bytes()));
+        let options = OpenOptions { memory_budget: budget, ..self.options(context) };
+        match ffai::generate::open(&weights::locate(&self.model)?, &options, &mut |_, _| {}) {
+            Ok(opened) => Ok(Some(opened)),
+            Err(ffai::Error::Misfit(_) | ffai::Error::Device(ExecuteError::OutOfMemory { .. })) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Another model, in the same way.
+    pub(crate) fn open_model(&self, model: &str, context: Option<u32>) -> Result<(Engine, Tokenizer), Failure> {
+        Ok(ffai::generate::open(&weights::locate(model)?, &self.options(context), &mut |_, _| {})?)
+    }
+
+    fn options(&self, context: Option<u32>) -> OpenOptions {
+        OpenOptions {
+            context,
             backend: match self.backend {
                 BackendChoice::Gpu => Backend::Gpu,
                 BackendChoice::Cpu => Backend::Cpu,
@@ -48,8 +89,7 @@ impl Running {
                 KvCache::F32 => Element::F32,
             },
             ..OpenOptions::default()
-        };
-        Ok(ffai::generate::open(&weights::locate(&self.model)?, &options, &mut |_, _| {})?)
+        }
     }
 }
 

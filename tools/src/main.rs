@@ -6,8 +6,12 @@ mod detokenize;
 mod failure;
 mod generate_ids;
 mod kernels_doc;
+mod kld;
 mod logits;
 mod npy;
+mod perplexity;
+mod progress;
+mod scored_text;
 mod tokenize;
 
 use clap::{Parser, Subcommand};
@@ -32,6 +36,10 @@ enum Command {
     Logits(logits::Arguments),
     /// Continue token ids greedily and print ids and top-2 gaps as JSON
     GenerateIds(generate_ids::Arguments),
+    /// Score a text: how surprised is a model by it?
+    Perplexity(perplexity::Arguments),
+    /// Compare a model with a reference over a text: how far apart are their predictions?
+    Kld(kld::Arguments),
     /// Show what changed between two profiles; status 1 where it became worse
     Compare(compare::Arguments),
     /// Print the content of docs/kernels.md
@@ -45,6 +53,8 @@ fn main() -> ExitCode {
         Command::Detokenize(arguments) => detokenize::run(arguments),
         Command::Logits(arguments) => logits::run(arguments),
         Command::GenerateIds(arguments) => generate_ids::run(arguments),
+        Command::Perplexity(arguments) => perplexity::run(arguments),
+        Command::Kld(arguments) => kld::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::KernelsDoc => common::print(kernels_doc::page()),
     };
