@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// The fields up to `output_preview` are those of the schema that other engines write too, with their names and units; those after it
 /// are ours and optional, so that a reader of the old schema reads on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct BenchRow {
     /// The model as the user named it.
     pub model: String,
@@ -91,22 +91,22 @@ pub struct BenchRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmup: Option<u32>,
     /// Spread over the runs, by the name of the field that it belongs to; absent for a single run.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub spread: BTreeMap<String, Spread>,
     /// What else the machine did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load: Option<Load>,
     /// What methods measure besides, by name: `exactMatch`, `turn2TimeToFirstTokenMs`, `callAccuracy`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub scores: BTreeMap<String, f64>,
     /// Needles that were looked for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub needles: Vec<NeedleScore>,
 }
 
 /// How far the runs behind a median lie apart.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct Spread {
     /// The smallest value.
     pub minimum: f64,
@@ -120,7 +120,7 @@ pub struct Spread {
 
 /// What else the machine did while a row was measured; what could not be known is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct Load {
     /// Share of all processors that other processes used, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,7 +132,7 @@ pub struct Load {
 
 /// One needle in one haystack.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct NeedleScore {
     /// Tokens of the haystack.
     pub context: u64,

@@ -21,4 +21,4 @@ pub use peaks::Peaks;
 pub use profile::{OpCalls, ProfileCounters, Profiler, StepProfile, ZoneTime};
 pub use profile_report::Profile;
 pub use rows::{LatencyRow, MemoryRow, OpRow};
-pub use stats::{Gauge, GenerationStats, StatsRecorder};
+pub use stats::{Gauge, GenerationStats, StatsRecorder, size};

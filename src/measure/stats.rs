@@ -87,7 +87,7 @@ impl GenerationStats {
 }
 
 /// Bytes as the block shows them: MB of 1048576 below 1024 MB, GB from there.
-fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     let mb = bytes as f64 / 1_048_576.0;
     if mb < 1024.0 { format!("{mb:.1} MB") } else { format!("{:.2} GB", mb / 1024.0) }
 }
