@@ -1,5 +1,7 @@
 //! The table of commands. Parser, help, completions and man page come from it.
 
+#[cfg(feature = "bench")]
+use super::bench_arguments::BenchArguments;
 use super::chat::ChatArguments;
 use super::completions::CompletionsArguments;
 use super::convert_arguments::ConvertArguments;
@@ -36,6 +38,9 @@ pub(crate) enum Command {
     /// Continue a prompt in a dashboard: the text as it comes, where time and memory go, throughput, logs
     #[cfg(feature = "dashboard")]
     Dash(Box<DashArguments>),
+    /// Measure a model by methods that others run too, and keep the rows in a report
+    #[cfg(feature = "bench")]
+    Bench(Box<BenchArguments>),
     /// Fetch a model from the Hugging Face hub, or bring it up to date
     Pull(PullArguments),
     /// Tell what a model is, and whether it fits, without loading it

@@ -93,7 +93,7 @@ pub(crate) fn failed(error: &io::Error) -> Ending {
 
 pub(crate) fn run(arguments: DashArguments) -> Result<(), Ending> {
     let DashArguments { generate: arguments, profiling } = arguments;
-    if arguments.engine.device == Some(DeviceChoice::List) {
+    if arguments.engine.on.device == Some(DeviceChoice::List) {
         return device::list(&mut Output::plain());
     }
     let (model, prompt) = arguments.plain()?;
@@ -163,7 +163,7 @@ impl Work {
         let defaults = sampling_defaults(&checkpoint)?;
         let sampling = arguments.sampling.options(&defaults.options())?;
         output.note(&arguments.sampling.explained(&defaults))?;
-        let warm = (!arguments.engine.no_prewarm).then_some(sampling);
+        let warm = (!arguments.engine.on.no_prewarm).then_some(sampling);
         let (mut engine, tokenizer) = load(&checkpoint, &options, warm, &mut output)?;
         let ids = tokenizer.encode(&prompt, EncodeOptions { special: Special::Parse, bos: Bos::AsModel })?;
         let Some(mut session) = Session::new(&mut engine, &tokenizer) else {

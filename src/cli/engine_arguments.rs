@@ -18,7 +18,13 @@ pub(crate) struct EngineArguments {
     /// Most tokens of prompt and answer together; `auto` is the model's context, at most 32768 and what fits
     #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = values::context, allow_negative_numbers = true)]
     pub(crate) ctx: values::Context,
+    #[command(flatten)]
+    pub(crate) on: DeviceArguments,
+}
 
+/// What runs a model, for commands that say otherwise how long its contexts are.
+#[derive(Args, Debug)]
+pub(crate) struct DeviceArguments {
     /// `auto` and `gpu` take the best GPU, software drivers among them; `cpu` is the slow reference
     #[arg(long, value_enum, value_name = "NAME", default_value = "auto", help_heading = "Device")]
     pub(crate) backend: BackendChoice,
@@ -103,6 +109,13 @@ fn tuned() -> Result<BTreeMap<String, Choices>, Ending> {
 impl EngineArguments {
     /// How to open the model; refuses what contradicts itself.
     pub(crate) fn options(&self) -> Result<OpenOptions, Ending> {
+        Ok(OpenOptions { context: self.ctx.0, ..self.on.options()? })
+    }
+}
+
+impl DeviceArguments {
+    /// How to open the model, with a context that is chosen by itself; refuses what contradicts itself.
+    pub(crate) fn options(&self) -> Result<OpenOptions, Ending> {
         let backend = match self.backend {
             BackendChoice::Auto | BackendChoice::Gpu => Backend::Gpu,
             BackendChoice::Cpu if self.device.is_some() => {
@@ -119,7 +132,6 @@ impl EngineArguments {
             backend,
             adapter,
             checked: self.checked,
-            context: self.ctx.0,
             kv: self.kv_cache.element(),
             memory_budget: self.memory_budget,
             kernels: self.kernels.into(),

@@ -23,7 +23,7 @@ use std::time::Instant;
 pub(super) const LOGGED: usize = 16;
 
 pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
-    if arguments.engine.device == Some(DeviceChoice::List) {
+    if arguments.engine.on.device == Some(DeviceChoice::List) {
         return device::list(&mut Output::plain());
     }
     let (model, prompt) = arguments.plain()?;
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: GenerateArguments) -> Result<(), Ending> {
     let checkpoint = model.announced(&mut output)?;
     let defaults = sampling_defaults(&checkpoint)?;
     let sampling = arguments.sampling.options(&defaults.options())?;
-    let warm = (!arguments.engine.no_prewarm).then_some(sampling);
+    let warm = (!arguments.engine.on.no_prewarm).then_some(sampling);
     let (mut engine, tokenizer) = load(&checkpoint, &options, warm, &mut output)?;
     let ids = tokenizer.encode(&prompt, EncodeOptions { special: Special::Parse, bos: Bos::AsModel })?;
     let context = engine.context() as usize;

@@ -35,12 +35,12 @@ const NOTES: &str = "Reads headers, not weights: nothing is put on the device. A
 the reason, and the exit status is 0 all the same.";
 
 pub(crate) fn run(arguments: &InspectArguments, output: &mut Output) -> Result<(), Ending> {
-    if arguments.engine.device == Some(DeviceChoice::List) {
+    if arguments.engine.on.device == Some(DeviceChoice::List) {
         return device::list(output);
     }
     let options = arguments.engine.options()?;
     let named = arguments.model.clone().or_else(|| arguments.first.clone());
-    let model = choose(named, arguments.engine.memory_budget, arguments.json)?;
+    let model = choose(named, arguments.engine.on.memory_budget, arguments.json)?;
     let mut inspection = inspect(&Checkpoint::open(&model.path)?, &options)?;
     if !arguments.table.wanted {
         inspection.kernels = None;

@@ -1,6 +1,10 @@
 //! The command line: reads arguments, runs a subcommand, turns its ending into a message and an exit status.
 
 mod arguments;
+#[cfg(feature = "bench")]
+mod bench;
+#[cfg(feature = "bench")]
+mod bench_arguments;
 mod chat;
 mod completions;
 mod convert;
@@ -75,6 +79,8 @@ fn run(arguments: Arguments) -> Result<(), Ending> {
         Some(Command::Chat(arguments)) => chat::run(*arguments),
         #[cfg(feature = "dashboard")]
         Some(Command::Dash(arguments)) => dash::run(*arguments),
+        #[cfg(feature = "bench")]
+        Some(Command::Bench(arguments)) => bench::run(*arguments),
         Some(Command::Pull(arguments)) => pull::run(&arguments, &mut Output::plain()),
         Some(Command::Inspect(arguments)) => inspect::run(&arguments, &mut Output::plain()),
         Some(Command::Doctor(arguments)) => doctor::run(&arguments, &mut Output::plain()),

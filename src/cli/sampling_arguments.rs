@@ -7,7 +7,7 @@ use ffai::generate::{SamplingDefaults, SamplingOptions, Sourced};
 use std::fmt::Display;
 
 /// How tokens are chosen.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct SamplingArguments {
     /// 0 takes the best token every time [default: as the model's authors say, else 0.6]
     #[arg(long, value_name = "X", value_parser = values::number, allow_negative_numbers = true, help_heading = "Sampling")]

@@ -14,7 +14,8 @@ pub use machine::Machine;
 pub use markdown::markdown;
 pub use sidecar::Sidecar;
 
-use super::{BenchRow, Error};
+use super::{BenchRow, Error, heat_map};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// Where an append has put its rows.
@@ -49,6 +50,17 @@ impl ReportWriter {
         format!("{}-{}", self.machine.chip, now().strftime("%Y-%m-%d"))
     }
 
+    /// Draws the needles of a row beside the report: `<chip>-<date>-niah-<model>.svg`. What was there of that name is replaced.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn heat_map(&self, row: &BenchRow) -> Result<PathBuf, Error> {
+        std::fs::create_dir_all(&self.folder).map_err(Error::file(&self.folder))?;
+        let path = self.folder.join(format!("{}-niah-{}.svg", self.stem(), machine::chip(&row.model)));
+        heat_map(row, &path)?;
+        Ok(path)
+    }
+
     /// Adds `rows` to the report of today, by UTC. Waits while another process appends.
     ///
     /// # Errors
@@ -81,4 +93,9 @@ fn now() -> jiff::Zoned {
 /// Now: ISO-8601 in UTC, whole seconds.
 pub(super) fn timestamp() -> String {
     now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Rows as one line of JSON: a list of objects as they stand in sidecars.
+pub fn to_json(rows: &[BenchRow]) -> String {
+    Value::Array(rows.iter().map(sidecar::value).collect()).to_string()
 }

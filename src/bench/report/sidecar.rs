@@ -104,12 +104,8 @@ impl Sidecar {
 
     /// Adds rows at the end.
     pub fn extend(&mut self, rows: &[BenchRow]) {
-        let rows = rows.iter().map(|row| match serde_json::to_value(row) {
-            Ok(value) => without_nulls(value),
-            Err(error) => panic!("a row of numbers and texts is no JSON: {error}"),
-        });
         if let Some(Value::Array(all)) = self.fields.get_mut(ROWS) {
-            all.extend(rows);
+            all.extend(rows.iter().map(value));
         }
     }
 
@@ -121,8 +117,16 @@ impl Sidecar {
     }
 }
 
+/// A row as it stands in the file.
+pub(super) fn value(row: &BenchRow) -> Value {
+    match serde_json::to_value(row) {
+        Ok(value) => without_nulls(value),
+        Err(error) => panic!("a row of numbers and texts is no JSON: {error}"),
+    }
+}
+
 /// Without what is unknown: a number that is not finite is written as null, and the schema leaves such fields out.
-pub(in crate::bench) fn without_nulls(value: Value) -> Value {
+fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(fields) => fields
             .into_iter()

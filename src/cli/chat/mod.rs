@@ -40,7 +40,7 @@ struct Chat {
 }
 
 pub(crate) fn run(arguments: ChatArguments) -> Result<(), Ending> {
-    if arguments.engine.device == Some(DeviceChoice::List) {
+    if arguments.engine.on.device == Some(DeviceChoice::List) {
         return device::list(&mut Output::plain());
     }
     // Options that no model could make right are told before one is looked for.
@@ -145,7 +145,7 @@ impl Chat {
     fn open(&mut self, chosen: &Chosen) -> Result<(Engine, Tokenizer), Ending> {
         let checkpoint = chosen.announced(&mut self.output)?;
         self.sampling = self.arguments.sampling.options(&sampling_defaults(&checkpoint)?.options())?;
-        let warm = (!self.arguments.engine.no_prewarm).then_some(self.sampling);
+        let warm = (!self.arguments.engine.on.no_prewarm).then_some(self.sampling);
         load(&checkpoint, &self.options, warm, &mut self.output)
     }
 
