@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// A folder that becomes `target` when it is finished, and is removed when it is not.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub struct Folder {
     target: PathBuf,
     partial: PathBuf,
     overwrite: bool,
@@ -16,11 +16,11 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Makes an empty folder beside `target`. `source` is what will be read meanwhile.
+    /// Makes an empty folder beside `target`. `source` is what will be read meanwhile; an empty path where nothing is.
     ///
     /// # Errors
     /// There is something at `target`, unless it is a model that may be overwritten and does not hold the source.
-    pub(super) fn beside(target: &Path, source: &Path, overwrite: bool) -> Result<Self, Error> {
+    pub fn beside(target: &Path, source: &Path, overwrite: bool) -> Result<Self, Error> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |error| Error::io(&path, 0, error)
@@ -40,17 +40,20 @@ impl Folder {
     }
 
     /// Where to write.
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.partial
     }
 
     /// Where it will be.
-    pub(super) fn target(&self) -> &Path {
+    pub fn target(&self) -> &Path {
         &self.target
     }
 
     /// Gives the folder its final name.
-    pub(super) fn finish(mut self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// The system refuses to.
+    pub fn finish(mut self) -> Result<(), Error> {
         let failed = |error| Error::io(&self.target, 0, error);
         if self.overwrite && self.target.exists() {
             let name = self.target.file_name().unwrap_or_default().to_owned();

@@ -20,15 +20,16 @@ mod tensors;
 
 pub use error::Error;
 pub use float::Float;
+pub use folder::Folder;
 pub use recipe::{ConvertOptions, ROLES};
 pub use report::{Conversion, FileReport, FormatReport, RoleReport, Unquantized};
+pub use shards::{Place, Shards, Tensor as NewTensor};
 
 use crate::graph::{Executor, Rehearsal};
 use crate::model;
 use crate::weights::{Checkpoint, Loader};
 use entry::{Changes, Entry, Naming, entries};
-use folder::Folder;
-use shards::{Shards, Tensor};
+use shards::Tensor;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;

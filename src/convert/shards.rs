@@ -8,20 +8,20 @@ use std::path::{Path, PathBuf};
 
 /// One tensor of a file.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Tensor {
+pub struct Tensor {
     /// Its name.
-    pub(super) name: String,
+    pub name: String,
     /// Its type, as headers name it.
-    pub(super) dtype: &'static str,
+    pub dtype: &'static str,
     /// Its shape, the contiguous dimension last.
-    pub(super) shape: Vec<u64>,
+    pub shape: Vec<u64>,
     /// Bytes of its data.
-    pub(super) bytes: u64,
+    pub bytes: u64,
 }
 
 /// A place in the set of files.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Place {
+pub struct Place {
     shard: usize,
     /// From the start of the file.
     offset: u64,
@@ -37,7 +37,7 @@ struct Shard {
 
 /// The files of a checkpoint.
 #[derive(Debug)]
-pub(super) struct Shards {
+pub struct Shards {
     folder: PathBuf,
     shards: Vec<Shard>,
     /// The file that is being written.
@@ -52,7 +52,7 @@ const FORMAT: &str = "mlx";
 impl Shards {
     /// Lays `groups` of tensors out in files of at most `most` bytes of data, as far as groups are no larger themselves; those of a
     /// group stay together. Yields a place for every tensor. Nothing is written yet.
-    pub(super) fn lay_out(folder: &Path, groups: &[Vec<Tensor>], most: u64) -> (Self, Vec<Vec<Place>>) {
+    pub fn lay_out(folder: &Path, groups: &[Vec<Tensor>], most: u64) -> (Self, Vec<Vec<Place>>) {
         let mut parts: Vec<Vec<&Vec<Tensor>>> = Vec::new();
         let mut filled = u64::MAX;
         for group in groups {
@@ -84,13 +84,16 @@ impl Shards {
         (Self { folder: folder.to_owned(), shards, open: None, total, index }, places)
     }
 
-    /// Names and sizes of the files.
-    pub(super) fn files(&self) -> Vec<(String, u64)> {
+    /// Names and sizes of the files, in bytes.
+    pub fn files(&self) -> Vec<(String, u64)> {
         self.shards.iter().map(|shard| (shard.name.clone(), shard.bytes)).collect()
     }
 
     /// Writes `bytes` of a tensor, `at` bytes behind its place. The files must be written one after the other.
-    pub(super) fn write(&mut self, place: Place, at: u64, bytes: &[u8]) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::Write`] and [`Error::Full`].
+    pub fn write(&mut self, place: Place, at: u64, bytes: &[u8]) -> Result<(), Error> {
         let shard = place.shard;
         if self.open.as_ref().is_none_or(|(open, _)| *open != shard) {
             self.close()?;
@@ -115,7 +118,13 @@ impl Shards {
     }
 
     /// Closes the last file, and writes the index where there are several. `parameters` is what they hold in all.
-    pub(super) fn finish(&mut self, parameters: u64) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::Write`] and [`Error::Full`].
+    ///
+    /// # Panics
+    /// Where part of a tensor was not written.
+    pub fn finish(&mut self, parameters: u64) -> Result<(), Error> {
         self.close()?;
         if self.shards.len() < 2 {
             return Ok(());

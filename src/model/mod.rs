@@ -137,6 +137,11 @@ impl Family {
         TensorNames::of(checkpoint, self.names)
     }
 
+    /// What a checkpoint of Hugging Face's and MLX's kind that is to be written calls its tensors.
+    pub fn new_names(&self) -> TensorNames {
+        TensorNames::plain(self.names)
+    }
+
     /// Reads and checks a checkpoint's hyperparameters.
     pub fn config(&self, checkpoint: &Checkpoint) -> Result<ModelConfig, Error> {
         ModelConfig::read(self.name, checkpoint, &self.names(checkpoint), self.defaults)

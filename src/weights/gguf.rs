@@ -17,6 +17,7 @@
 
 mod cursor;
 mod header;
+mod layout;
 mod metadata;
 mod split;
 mod tensor;
@@ -31,6 +32,7 @@ use memmap2::Mmap;
 use super::{Error, file, names};
 
 pub use header::Header;
+pub use layout::{Layout, NewTensor};
 pub use metadata::Metadata;
 pub use tensor::TensorInfo;
 pub use tensor_type::TensorType;

@@ -46,6 +46,11 @@ impl TensorNames {
         Self { prefix, family }
     }
 
+    /// The names of a model of Hugging Face's and MLX's kind that is text alone.
+    pub fn plain(family: &'static [Translation]) -> Self {
+        Self { prefix: Some(PREFIXES[0]), family }
+    }
+
     /// The names that the same model has as a checkpoint of Hugging Face's and MLX's kind, whatever this one is.
     #[must_use]
     pub fn hugging_face(&self) -> Self {

@@ -12,6 +12,7 @@ mod npy;
 mod perplexity;
 mod progress;
 mod scored_text;
+mod synth;
 mod tokenize;
 
 use clap::{Parser, Subcommand};
@@ -40,6 +41,8 @@ enum Command {
     Perplexity(perplexity::Arguments),
     /// Compare a model with a reference over a text: how far apart are their predictions?
     Kld(kld::Arguments),
+    /// Write a checkpoint of a named shape with random weights
+    Synth(synth::Arguments),
     /// Show what changed between two profiles; status 1 where it became worse
     Compare(compare::Arguments),
     /// Print the content of docs/kernels.md
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::GenerateIds(arguments) => generate_ids::run(arguments),
         Command::Perplexity(arguments) => perplexity::run(arguments),
         Command::Kld(arguments) => kld::run(arguments),
+        Command::Synth(arguments) => synth::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::KernelsDoc => common::print(kernels_doc::page()),
     };

@@ -19,6 +19,7 @@ const ARRAY_FIELDS: u64 = 4 + LENGTH_FIELD;
 trait Fixed: Sized {
     const BYTES: usize;
     fn read(bytes: &[u8]) -> Self;
+    fn write(&self, out: &mut Vec<u8>);
 }
 
 macro_rules! fixed {
@@ -29,6 +30,9 @@ macro_rules! fixed {
                 let mut array = [0; size_of::<Self>()];
                 array.copy_from_slice(bytes);
                 Self::from_le_bytes(array)
+            }
+            fn write(&self, out: &mut Vec<u8>) {
+                out.extend(self.to_le_bytes());
             }
         }
     )*};
@@ -88,6 +92,26 @@ macro_rules! values {
                 })
             }
 
+            /// The number of its type.
+            pub(super) fn number(&self) -> u32 {
+                match self {
+                    $(Self::$variant(_) => $number,)*
+                    Self::Bool(_) => 7,
+                    Self::String(_) => 8,
+                    Self::Array(_) => 9,
+                }
+            }
+
+            /// Appends the value as a file has it, behind the number of its type.
+            pub(super) fn write(&self, out: &mut Vec<u8>) {
+                match self {
+                    $(Self::$variant(value) => value.write(out),)*
+                    Self::Bool(value) => out.push(u8::from(*value)),
+                    Self::String(value) => super::layout::text(out, value),
+                    Self::Array(array) => array.write(out),
+                }
+            }
+
             /// The type's name as it stands in listings, such as `u32`.
             pub fn type_name(&self) -> &'static str {
                 match self {
@@ -135,6 +159,24 @@ macro_rules! values {
                     }
                     _ => return Err(unknown(from, number, key)),
                 })
+            }
+
+            /// Appends the type of the elements, their number, and the elements.
+            fn write(&self, out: &mut Vec<u8>) {
+                let number: u32 = match self {
+                    $(Self::$variant(_) => $number,)*
+                    Self::Bool(_) => 7,
+                    Self::String(_) => 8,
+                    Self::Array(_) => 9,
+                };
+                out.extend(number.to_le_bytes());
+                out.extend((self.len() as u64).to_le_bytes());
+                match self {
+                    $(Self::$variant(elements) => elements.iter().for_each(|element| element.write(out)),)*
+                    Self::Bool(elements) => out.extend(elements.iter().map(|&element| u8::from(element))),
+                    Self::String(elements) => elements.iter().for_each(|element| super::layout::text(out, element)),
+                    Self::Array(elements) => elements.iter().for_each(|element| element.write(out)),
+                }
             }
 
             /// The number of elements; those of nested arrays are not added up.

@@ -23,10 +23,17 @@ fn physical() -> Option<u64> {
 
 /// Bytes that this user may still write where `folder` is. `None` where the system does not tell.
 #[cfg(feature = "hub")]
-pub(super) fn free(folder: &std::path::Path) -> Option<u64> {
+pub fn free(folder: &std::path::Path) -> Option<u64> {
     let about = nix::sys::statvfs::statvfs(folder).ok()?;
     // The types of both differ between systems.
     u64::try_from(u128::from(about.blocks_available()) * u128::from(about.fragment_size())).ok()
+}
+
+/// Bytes that this user may still write where `folder` is. `None`: this build does not ask the system.
+#[cfg(not(feature = "hub"))]
+pub fn free(folder: &std::path::Path) -> Option<u64> {
+    let _ = folder;
+    None
 }
 
 #[cfg(test)]

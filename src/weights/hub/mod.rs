@@ -39,7 +39,7 @@ pub use cache::cached;
 pub use choose::{Choice, File, Kind, Variant, choose, quantization, variants};
 pub use error::Error;
 pub use installed::{Installed, Places, Source, State, installed};
-pub use machine::memory;
+pub use machine::{free, memory};
 pub use name::{Name, Pick};
 pub use offers::{Offer, offers};
 pub use pull::{list, pull};
