@@ -23,10 +23,30 @@ pub(crate) struct Running {
     kv_cache: KvCache,
 }
 
+/// What runs a model.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum BackendChoice {
+pub(crate) enum BackendChoice {
     Gpu,
     Cpu,
+}
+
+impl BackendChoice {
+    /// As options spell it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Gpu => "gpu",
+            Self::Cpu => "cpu",
+        }
+    }
+}
+
+impl From<BackendChoice> for Backend {
+    fn from(choice: BackendChoice) -> Self {
+        match choice {
+            BackendChoice::Gpu => Self::Gpu,
+            BackendChoice::Cpu => Self::Cpu,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -80,10 +100,7 @@ impl Running {
     fn options(&self, context: Option<u32>) -> OpenOptions {
         OpenOptions {
             context,
-            backend: match self.backend {
-                BackendChoice::Gpu => Backend::Gpu,
-                BackendChoice::Cpu => Backend::Cpu,
-            },
+            backend: self.backend.into(),
             kv: match self.kv_cache {
                 KvCache::F16 => Element::F16,
                 KvCache::F32 => Element::F32,

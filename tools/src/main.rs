@@ -1,5 +1,6 @@
 //! `tools`: small programs that measure and check what `ffai` does, one file per subcommand.
 
+mod bench;
 mod common;
 mod compare;
 mod detokenize;
@@ -41,6 +42,8 @@ enum Command {
     Perplexity(perplexity::Arguments),
     /// Compare a model with a reference over a text: how far apart are their predictions?
     Kld(kld::Arguments),
+    /// Measure how fast prompts are read and tokens generated, as llama-bench does
+    Bench(bench::Arguments),
     /// Write a checkpoint of a named shape with random weights
     Synth(synth::Arguments),
     /// Show what changed between two profiles; status 1 where it became worse
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::GenerateIds(arguments) => generate_ids::run(arguments),
         Command::Perplexity(arguments) => perplexity::run(arguments),
         Command::Kld(arguments) => kld::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
         Command::Synth(arguments) => synth::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::KernelsDoc => common::print(kernels_doc::page()),

@@ -7,7 +7,7 @@ mod field;
 mod json;
 mod kind;
 mod memory;
-mod noise;
+pub(crate) mod noise;
 mod pairing;
 mod profile;
 mod render;
@@ -56,7 +56,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if comparison.is_worse() { Err(Failure::found(WORSE)) } else { Ok(()) }
 }
 
-fn percent(text: &str) -> Result<f64, String> {
+/// A share that an option gives.
+pub(crate) fn percent(text: &str) -> Result<f64, String> {
     let percent = text.parse().ok().filter(|percent: &f64| percent.is_finite() && *percent >= 0.0);
     percent.ok_or_else(|| format!("expected percent such as 5 or 2.5, found `{text}`"))
 }

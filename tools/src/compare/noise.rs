@@ -18,10 +18,10 @@ const HALVINGS: usize = 60;
 
 /// A difference of logarithms, and bounds that hold with the confidence that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Interval {
-    pub(super) centre: f64,
-    pub(super) low: f64,
-    pub(super) high: f64,
+pub(crate) struct Interval {
+    pub(crate) centre: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
 }
 
 /// A trimmed mean, the square of its error, and degrees of freedom.
@@ -32,12 +32,12 @@ struct Trimmed {
 }
 
 /// The mean of differences between pairs. `None` below three.
-pub(super) fn of_pairs(differences: Vec<f64>, confidence: f64) -> Option<Interval> {
+pub(crate) fn of_pairs(differences: Vec<f64>, confidence: f64) -> Option<Interval> {
     trimmed(differences).map(|mean| interval(&mean, confidence))
 }
 
 /// The difference of the means of two groups. `None` where one has less than three.
-pub(super) fn of_groups(before: Vec<f64>, after: Vec<f64>, confidence: f64) -> Option<Interval> {
+pub(crate) fn of_groups(before: Vec<f64>, after: Vec<f64>, confidence: f64) -> Option<Interval> {
     let (before, after) = (trimmed(before)?, trimmed(after)?);
     let square = before.square + after.square;
     // Welch and Satterthwaite. Without any error there is nothing to divide, and nothing to widen.
@@ -47,7 +47,7 @@ pub(super) fn of_groups(before: Vec<f64>, after: Vec<f64>, confidence: f64) -> O
 }
 
 /// The middle of some values; of an even number, the mean of the two in the middle.
-pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let (&low, &high) = (values.get(values.len().checked_sub(1)? / 2)?, values.get(values.len() / 2)?);
     Some(low.midpoint(high))
