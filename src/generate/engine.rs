@@ -157,6 +157,16 @@ impl Engine {
         Ok(self.executor.ceilings()?)
     }
 
+    /// What runs plans, for those of other shapes than the engine's own.
+    pub(super) fn executor(&mut self) -> &mut dyn Executor {
+        &mut *self.executor
+    }
+
+    /// Four bytes of a buffer, to be read where the end of a submission is to be waited for.
+    pub(super) fn probe(&self) -> Slice {
+        Slice { buffer: self.buffers.targets, offset: 0, bytes: 4 }
+    }
+
     /// Takes the time of every op from here on, or no longer. A submission that is timed is waited for, and slower.
     pub fn time_ops(&mut self, on: bool) {
         self.timed = on;

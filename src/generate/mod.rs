@@ -1,5 +1,6 @@
 //! From tokens to tokens: an engine that keeps the device busy, and sessions that turn requests into text.
 
+mod alone;
 mod engine;
 mod fit;
 mod metrics;
@@ -13,6 +14,7 @@ mod session;
 mod step_buffers;
 mod text_stream;
 
+pub use alone::{Alone, Weights, is_repeatable};
 pub(crate) use engine::check_features;
 pub use engine::{CHUNK, Engine, EngineOptions, Step, Timed};
 pub(crate) use fit::check_context;

@@ -12,6 +12,63 @@ const DISPATCHES: u32 = 500;
 /// Floating-point operations of a thread in one round of `multiply`, and of `matrices`.
 const FLOPS: f64 = 128.0;
 
+/// Vectors of 16 bytes that a pass of a thread reads.
+const READS: u32 = 4;
+
+/// How threads divide the vectors of a buffer among them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Sweep {
+    workgroup: u32,
+    workgroups: u32,
+    /// Vectors from where one workgroup begins to where the next does.
+    span: u32,
+    /// Vectors from one read of a thread to its next.
+    stride: u32,
+    passes: u32,
+}
+
+impl Sweep {
+    /// All threads side by side: as GPUs like it, whose workgroups run together.
+    fn interleaved(count: u32, threads: u32) -> Self {
+        let workgroups = threads / WORKGROUP;
+        Self { workgroup: WORKGROUP, workgroups, span: WORKGROUP, stride: threads, passes: count / (READS * threads) }
+    }
+
+    /// A stretch for each workgroup: as software drivers like it, which run one workgroup after the other, and a subgroup of it from
+    /// its beginning to its end.
+    fn stretches(count: u32, workgroup: u32, workgroups: u32) -> Self {
+        let span = count / workgroups;
+        Self { workgroup, workgroups, span, stride: workgroup, passes: span / (READS * workgroup) }
+    }
+
+    /// Vectors that are covered.
+    fn vectors(self) -> f64 {
+        f64::from(self.workgroup * self.workgroups) * f64::from(self.passes * READS)
+    }
+
+    fn constants(self) -> Constants {
+        Constants::new()
+            .u32("WORKGROUP", self.workgroup)
+            .u32("ROUNDS", 0)
+            .u32("SPAN", self.span)
+            .u32("STRIDE", self.stride)
+            .u32("PASSES", self.passes)
+            .element("Number", Element::F32)
+    }
+
+    /// Those that are tried; the best counts.
+    fn all(count: u32, subgroup: u32, software: bool) -> Vec<Self> {
+        match software {
+            true => [64, 512, 4096].map(|workgroups| Self::stretches(count, subgroup, workgroups)).to_vec(),
+            false => vec![
+                Self::interleaved(count, 1 << 17),
+                Self::interleaved(count, 1 << 19),
+                Self::stretches(count, WORKGROUP, 1 << 13),
+            ],
+        }
+    }
+}
+
 /// The measure that only Metal has: WGSL knows no matrices of a subgroup.
 const MATRICES: &str = "matrices";
 
@@ -32,17 +89,28 @@ impl Gpu {
         let bytes: u64 = if self.target.software { 64 << 20 } else { 512 << 20 };
         let bytes = bytes.min(self.target.max_binding_bytes).min(self.device.limits().max_buffer_size);
         let threads: u32 = if self.target.software { 1 << 10 } else { 1 << 17 };
-        let count = (bytes / 16) as u32 / (4 * threads) * (4 * threads);
+        // A power of two, so that every sweep covers all of it.
+        let count = ((bytes / 16) as u32).max(1 << 12);
+        let count = 1 << count.ilog2();
         let rounds = if self.target.software { 20_000 } else { 4000 };
         let x = self.scratch(u64::from(count) * 16);
         let y = self.scratch(u64::from(count) * 16);
         let mut found = Vec::new();
-        let gigabytes = f64::from(count) * 16.0 / 1e9;
         let gigaflops = f64::from(threads) * f64::from(rounds) * FLOPS / 1e9;
         let f32 = Element::F32;
-        let mut measures =
-            vec![("streaming read", "stream", f32, gigabytes, "GB/s"), ("copy", "copy", f32, 2.0 * gigabytes, "GB/s")];
-        measures.push(("f32 multiply-adds", "multiply", f32, gigaflops, "GFLOP/s"));
+        for (what, entry, times) in [("streaming read", "stream", 1.0), ("copy", "copy", 2.0)] {
+            let mut best: Option<Ceiling> = None;
+            for sweep in Sweep::all(count, self.target.subgroup, self.target.software) {
+                let gigabytes = times * sweep.vectors() * 16.0 / 1e9;
+                let seconds = self.repeated(entry, &sweep.constants(), [&x, &y], [sweep.workgroups, 1])?;
+                let rates = seconds.iter().map(|seconds| gigabytes / seconds).collect();
+                let found = ceiling(what, "GB/s", rates, true);
+                tracing::debug!(target: "ffai::kernels", "{what}: {:.2} GB/s by {sweep:?}", found.best);
+                best = best.filter(|best| best.best >= found.best).or(Some(found));
+            }
+            found.extend(best);
+        }
+        let mut measures = vec![("f32 multiply-adds", "multiply", f32, gigaflops, "GFLOP/s")];
         if self.target.f16 {
             measures.push(("f16 multiply-adds", "multiply", Element::F16, gigaflops, "GFLOP/s"));
         }
@@ -53,9 +121,10 @@ impl Gpu {
         let constants = |number| {
             Constants::new()
                 .u32("WORKGROUP", WORKGROUP)
-                .u32("STRIDE", threads)
-                .u32("COUNT", count)
                 .u32("ROUNDS", rounds)
+                .u32("SPAN", 0)
+                .u32("STRIDE", 0)
+                .u32("PASSES", 0)
                 .element("Number", number)
         };
         for (what, entry, number, work, unit) in measures {
@@ -83,7 +152,8 @@ impl Gpu {
         let text = constants.wgsl() + include_str!("../../wgsl/lib/ceilings.wgsl");
         let descriptor =
             wgpu::ShaderModuleDescriptor { label: Some(entry), source: wgpu::ShaderSource::Wgsl(text.into()) };
-        // SAFETY: every index is below COUNT, which is the length of both buffers, and every loop counts up to a constant.
+        // SAFETY: a sweep covers no more vectors than both buffers have, other measures write one per thread, of which there are
+        // fewer; and every loop counts up to a constant.
         Ok(unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) })
     }
 
@@ -171,4 +241,29 @@ fn ceiling(what: &'static str, unit: &'static str, mut values: Vec<f64>, more_is
     }
     let runs = values.len();
     Ceiling { what, best: values[0], median: values[runs / 2], worst: values[runs - 1], runs, unit }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The reads of all threads of a sweep, in the shader's own words, are all vectors of the buffer, each once.
+    #[test]
+    fn every_sweep_covers_every_vector_once() {
+        let count = 1 << 21;
+        for (subgroup, software) in [(4, true), (8, true), (16, true), (32, false)] {
+            for sweep in Sweep::all(count, subgroup, software) {
+                let mut seen = vec![0_u8; count as usize];
+                for group in 0..sweep.workgroups {
+                    for lane in 0..sweep.workgroup {
+                        for read in 0..sweep.passes * READS {
+                            seen[(group * sweep.span + lane + read * sweep.stride) as usize] += 1;
+                        }
+                    }
+                }
+                assert!(seen.iter().all(|&times| times == 1), "{sweep:?}");
+                assert_eq!(sweep.vectors(), f64::from(count));
+            }
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod compare;
 mod detokenize;
 mod failure;
 mod generate_ids;
+mod kernels;
 mod kernels_doc;
 mod kld;
 mod logits;
@@ -44,6 +45,8 @@ enum Command {
     Kld(kld::Arguments),
     /// Measure how fast prompts are read and tokens generated, as llama-bench does
     Bench(bench::Arguments),
+    /// Measure every kernel of a model at its shapes, beside what the device does at best
+    Kernels(kernels::Arguments),
     /// Write a checkpoint of a named shape with random weights
     Synth(synth::Arguments),
     /// Show what changed between two profiles; status 1 where it became worse
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Perplexity(arguments) => perplexity::run(arguments),
         Command::Kld(arguments) => kld::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
+        Command::Kernels(arguments) => kernels::run(arguments),
         Command::Synth(arguments) => synth::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::KernelsDoc => common::print(kernels_doc::page()),

@@ -1,30 +1,35 @@
-// What a device can do at best, for comparison. Expects WORKGROUP, STRIDE (threads in all), COUNT (vectors), ROUNDS and the type Number.
-@group(0) @binding(0) var<storage, read> x: array<vec4<u32>>;       // [COUNT]
-@group(0) @binding(1) var<storage, read_write> y: array<vec4<u32>>; // [COUNT]
+// What a device can do at best, for comparison. Expects WORKGROUP, ROUNDS and the type Number; of sweeps SPAN (vectors from where one
+// workgroup begins to where the next does), STRIDE (those from one read of a thread to its next) and PASSES (four reads each).
+@group(0) @binding(0) var<storage, read> x: array<vec4<u32>>;       // what all passes of all threads cover
+@group(0) @binding(1) var<storage, read_write> y: array<vec4<u32>>; // as many
 
 // Reads everything once; the result depends on all of it.
 @compute @workgroup_size(WORKGROUP)
-fn stream(@builtin(global_invocation_id) id: vec3<u32>) {
+fn stream(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     var a = vec4<u32>();
     var b = vec4<u32>();
     var c = vec4<u32>();
     var d = vec4<u32>();
-    for (var i = id.x; i < COUNT; i += 4u * STRIDE) {
+    var i = group.x * SPAN + lane;
+    for (var turn = 0u; turn < PASSES; turn++) {
         a ^= x[i];
         b ^= x[i + STRIDE];
         c ^= x[i + 2u * STRIDE];
         d ^= x[i + 3u * STRIDE];
+        i += 4u * STRIDE;
     }
-    y[id.x] = (a ^ b) ^ (c ^ d);
+    y[group.x * WORKGROUP + lane] = (a ^ b) ^ (c ^ d);
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn copy(@builtin(global_invocation_id) id: vec3<u32>) {
-    for (var i = id.x; i < COUNT; i += 4u * STRIDE) {
+fn copy(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    var i = group.x * SPAN + lane;
+    for (var turn = 0u; turn < PASSES; turn++) {
         y[i] = x[i];
         y[i + STRIDE] = x[i + STRIDE];
         y[i + 2u * STRIDE] = x[i + 2u * STRIDE];
         y[i + 3u * STRIDE] = x[i + 3u * STRIDE];
+        i += 4u * STRIDE;
     }
 }
 

@@ -111,6 +111,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     ))
 }
 
+/// Writes a GGUF file of a named shape with `layers` of its layers, for tools that measure one.
+pub(crate) fn write_named(name: &str, layers: u64, quantization: &str, target: &Path) -> Result<(), Failure> {
+    let shape = Shape::read(name, named(name)?, None)?;
+    let layers = layers.min(shape.layers);
+    let shape = Shape::read(name, named(name)?, Some(layers))?;
+    let Some(vocabulary) = vocabulary::vocabulary(shape.vocab) else {
+        return Err(Failure::failed(format!("vocab_size: expected at least 257, found {}", shape.vocab)));
+    };
+    let options =
+        gguf::Options { quantization: quantization_named(quantization)?, seed: 0, overwrite: false, check: &check };
+    gguf::write(&shape, &vocabulary, target, &options).map(|_| ())
+}
+
 impl Arguments {
     fn shape(&self) -> Result<Shape, Failure> {
         match (&self.shape, &self.config) {
