@@ -15,6 +15,7 @@ mod perplexity;
 mod progress;
 mod scored_text;
 mod synth;
+mod sidecar;
 mod tokenize;
 
 use clap::{Parser, Subcommand};
@@ -50,6 +51,7 @@ enum Command {
     /// Write a checkpoint of a named shape with random weights
     Synth(synth::Arguments),
     /// Show what changed between two profiles; status 1 where it became worse
+    /// Show what changed between two profiles or two sets of benchmarks; status 1 where it became worse
     Compare(compare::Arguments),
     /// Print the content of docs/kernels.md
     KernelsDoc,

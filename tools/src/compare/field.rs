@@ -46,9 +46,7 @@ impl<'a> Field<'a> {
     /// The items under `key`; none where nothing stands there.
     pub(super) fn list(&self, key: &str) -> Result<Vec<Field<'a>>, Failure> {
         let Some(list) = self.get(key)? else { return Ok(Vec::new()) };
-        let Some(items) = list.value.as_array() else { return Err(list.unexpected("a list")) };
-        let item = |(index, value)| Field { file: self.file, path: format!("{}[{index}]", list.path), value };
-        Ok(items.iter().enumerate().map(item).collect())
+        list.items().ok_or_else(|| list.unexpected("a list"))
     }
 
     /// The text under `key`.
@@ -67,6 +65,17 @@ impl<'a> Field<'a> {
     pub(super) fn as_number(&self) -> Result<f64, Failure> {
         let number = self.value.as_f64().filter(|number| number.is_finite() && *number >= 0.0);
         number.ok_or_else(|| self.unexpected("a number of at least 0"))
+    }
+
+    /// A text as it is, anything else as JSON.
+    pub(super) fn shown(&self) -> String {
+        self.value.as_str().map_or_else(|| self.value.to_string(), str::to_owned)
+    }
+
+    /// The items of this; `None` where it is no list.
+    pub(super) fn items(&self) -> Option<Vec<Field<'a>>> {
+        let item = |(index, value)| Field { file: self.file, path: format!("{}[{index}]", self.path), value };
+        Some(self.value.as_array()?.iter().enumerate().map(item).collect())
     }
 
     /// Whether this is an object.

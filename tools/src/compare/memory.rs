@@ -10,6 +10,13 @@ struct Allowance {
     bytes: f64,
 }
 
+impl Allowance {
+    fn exceeded(&self, before: f64, after: f64) -> bool {
+        let difference = (after - before).abs();
+        difference > self.bytes && difference > before.min(after) * self.share
+    }
+}
+
 const MIB: f64 = 1024.0 * 1024.0;
 /// Allocators round, and small buffers come and go.
 const DEVICE: Allowance = Allowance { share: 0.01, bytes: MIB };
@@ -53,15 +60,18 @@ fn by_name(rows: &[Memory]) -> BTreeMap<&str, &Memory> {
     rows.iter().map(|row| (row.name.as_str(), row)).collect()
 }
 
+/// A size of the device before and after, where it changed.
+pub(super) fn device_change(name: String, (before, after): (f64, f64)) -> Option<Change> {
+    DEVICE.exceeded(before, after).then_some(Change { name, before, after })
+}
+
 /// The current size where it differs, else the peak: what stays is in the peak, too.
 fn change(before: &Memory, after: &Memory) -> Option<Change> {
     let host = before.name == HOST_ROWS || before.name.starts_with("Host/");
     let allowance = if host { HOST } else { DEVICE };
     let change = |name: String, sides: (Option<f64>, Option<f64>)| {
         let (before, after) = (sides.0?, sides.1?);
-        let difference = (after - before).abs();
-        let counts = difference > allowance.bytes && difference > before.min(after) * allowance.share;
-        counts.then_some(Change { name, before, after })
+        allowance.exceeded(before, after).then_some(Change { name, before, after })
     };
     let name = &before.name;
     change(name.clone(), (before.current, after.current))

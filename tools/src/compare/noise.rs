@@ -12,6 +12,8 @@ use std::f64::consts::FRAC_PI_2;
 const TRIMMED: f64 = 0.2;
 /// Fewer values have no error worth the name.
 const FEWEST: usize = 3;
+/// Degrees of freedom at which Student's t is the normal distribution, to a thousandth.
+const MANY: f64 = 1000.0;
 /// Steps of an integral, and halvings of a search: far more exact than the data.
 const STEPS: usize = 1000;
 const HALVINGS: usize = 60;
@@ -44,6 +46,12 @@ pub(crate) fn of_groups(before: Vec<f64>, after: Vec<f64>, confidence: f64) -> O
     let parts = before.square.powi(2) / before.freedom + after.square.powi(2) / after.freedom;
     let freedom = if parts > 0.0 { square.powi(2) / parts } else { before.freedom };
     Some(interval(&Trimmed { mean: after.mean - before.mean, square, freedom }, confidence))
+}
+
+/// The difference of two values whose standard errors are known, each from so many observations that it is normal.
+pub(super) fn of_estimates(before: (f64, f64), after: (f64, f64), confidence: f64) -> Interval {
+    let square = before.1.powi(2) + after.1.powi(2);
+    interval(&Trimmed { mean: after.0 - before.0, square, freedom: MANY }, confidence)
 }
 
 /// The middle of some values; of an even number, the mean of the two in the middle.
@@ -129,6 +137,14 @@ mod tests {
         assert_eq!(near, far);
         assert_eq!(far.centre, 3.0);
         assert!((far.high - 3.0 - 4.3027 * (4.0f64 / 6.0).sqrt()).abs() < 1e-3);
+    }
+
+    /// √(3² + 4²) = 5, and 1.96 of them on both sides.
+    #[test]
+    fn errors_of_estimates_add_in_squares() {
+        let found = of_estimates((10.0, 3.0), (20.0, 4.0), 0.95);
+        assert_eq!(found.centre, 10.0);
+        assert!((found.high - 10.0 - 1.96 * 5.0).abs() < 0.02, "{found:?}");
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn header(side: &str, profile: &Profile) -> String {
     format!("{side:>6}: {}{about}\n", profile.file)
 }
 
-fn section(heading: &str, lines: &[String]) -> String {
+pub(super) fn section(heading: &str, lines: &[String]) -> String {
     if lines.is_empty() {
         return String::new();
     }
@@ -54,12 +54,12 @@ fn section(heading: &str, lines: &[String]) -> String {
 }
 
 /// Names end in one column, so that a line without its indent is one that can be searched for.
-fn aligned(rows: Vec<(String, String)>) -> Vec<String> {
+pub(super) fn aligned(rows: Vec<(String, String)>) -> Vec<String> {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     rows.into_iter().map(|(name, rest)| format!("{name:>width$} {rest}")).collect()
 }
 
-fn rows(changes: &[Change], value: fn(f64) -> String, signed: fn(f64) -> String) -> Vec<(String, String)> {
+pub(super) fn rows(changes: &[Change], value: fn(f64) -> String, signed: fn(f64) -> String) -> Vec<(String, String)> {
     let row = |change: &Change| {
         let difference = signed(change.difference());
         (change.name.clone(), format!("{} → {} ({difference})", value(change.before), value(change.after)))
@@ -67,12 +67,12 @@ fn rows(changes: &[Change], value: fn(f64) -> String, signed: fn(f64) -> String)
     changes.iter().map(row).collect()
 }
 
-fn size(bytes: f64) -> String {
+pub(super) fn size(bytes: f64) -> String {
     let mib = bytes / 1_048_576.0;
     if mib < 1024.0 { format!("{mib:.1} MiB") } else { format!("{:.2} GiB", mib / 1024.0) }
 }
 
-fn signed_size(bytes: f64) -> String {
+pub(super) fn signed_size(bytes: f64) -> String {
     let sign = if bytes < 0.0 { '−' } else { '+' };
     format!("{sign}{}", size(bytes.abs()))
 }
@@ -111,7 +111,7 @@ fn time_lines(times: &[&TimeChange]) -> Vec<String> {
     cells.iter().zip(times).map(line).collect()
 }
 
-fn signed_percent(percent: f64) -> String {
+pub(super) fn signed_percent(percent: f64) -> String {
     let sign = if percent < 0.0 { '−' } else { '+' };
     format!("{sign}{:.1} %", percent.abs())
 }
@@ -154,6 +154,6 @@ fn verdict(comparison: &Comparison) -> String {
     if reasons.is_empty() { verdict.name().to_owned() } else { format!("{}: {}", verdict.name(), reasons.join(", ")) }
 }
 
-fn plural(count: usize, noun: &str) -> String {
+pub(super) fn plural(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 /// Probability with which any of all times is to be called changed where none is. Bounds of trimmed means miss by up to a third more
 /// often than asked, simulated for normal noise and 3 to 64 tokens, so that 3 % keeps below 5 %.
-const ERROR: f64 = 0.03;
+pub(super) const ERROR: f64 = 0.03;
 
 /// What can be said about a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

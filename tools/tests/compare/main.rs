@@ -1,4 +1,4 @@
-//! `tools compare` from outside, on profiles with a planted change.
+//! `tools compare` from outside, on profiles and rows of benchmarks with a planted change.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
@@ -6,4 +6,5 @@ mod broken;
 mod memory;
 mod planted;
 mod profiles;
+mod series;
 mod statistics;

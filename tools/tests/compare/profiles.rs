@@ -17,7 +17,7 @@ impl Random {
         ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
@@ -126,6 +126,7 @@ impl Folder {
 
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let file = self.0.join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(&file, content).unwrap();
         file.display().to_string()
     }
@@ -137,9 +138,7 @@ impl Folder {
     /// Compares two runs; `more` are further arguments.
     pub(crate) fn compare(&self, before: &Value, after: &Value, more: &[&str]) -> Compared {
         let files = [self.write("before.json", before.to_string()), self.write("after.json", after.to_string())];
-        let output = tools(&[&["compare", &files[0], &files[1]], more].concat());
-        assert_eq!(output.stderr, b"", "{}", String::from_utf8_lossy(&output.stderr));
-        Compared { status: output.status.code().unwrap(), page: String::from_utf8(output.stdout).unwrap() }
+        compare_files(&files[0], &files[1], more)
     }
 
     /// The same as an object.
@@ -169,6 +168,13 @@ impl Compared {
     pub(crate) fn says(&self, line: &str) {
         assert!(self.page.lines().any(|found| found.trim() == line), "no line `{line}` in\n{}", self.page);
     }
+}
+
+/// Compares two files or folders.
+pub(crate) fn compare_files(before: &str, after: &str, more: &[&str]) -> Compared {
+    let output = tools(&[&["compare", before, after], more].concat());
+    assert_eq!(output.stderr, b"", "{}", String::from_utf8_lossy(&output.stderr));
+    Compared { status: output.status.code().unwrap(), page: String::from_utf8(output.stdout).unwrap() }
 }
 
 pub(crate) fn tools(arguments: &[&str]) -> Output {

@@ -1,0 +1,117 @@
+//! What criterion leaves under `target/criterion`: a folder per benchmark, and in it one per baseline.
+
+use super::{Column, Quantity, Row, Series, rows};
+use crate::compare::field::Field;
+use crate::failure::Failure;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// The baseline that every run writes.
+const LATEST: &str = "new";
+/// Folders within folders: groups, functions and parameters take three.
+const DEEPEST: usize = 8;
+const HINT: &str =
+    "give target/criterion after `cargo bench`, or target/criterion/NAME after `cargo bench -- --save-baseline NAME`";
+
+/// Reads the benchmarks under `path`. Of a folder those of the last run, of a folder and a name behind it those of the baseline of
+/// that name, and of a single baseline's folder that one.
+pub(in crate::compare) fn read(path: &Path) -> Result<Series, Failure> {
+    let file = path.display().to_string();
+    let (folder, baseline) = if path.is_dir() {
+        (path, LATEST)
+    } else {
+        let name = path.file_name().and_then(|name| name.to_str());
+        match (path.parent().filter(|parent| parent.is_dir()), name) {
+            (Some(parent), Some(name)) => (parent, name),
+            _ => return Err(none(&file, LATEST)),
+        }
+    };
+    let mut found = Vec::new();
+    if is_baseline(folder) {
+        found.push(folder.to_owned());
+    } else {
+        walk(folder, baseline, DEEPEST, &mut found)?;
+    }
+    let benchmarks = found.iter().map(|folder| benchmark(folder)).collect::<Result<Vec<Row>, Failure>>()?;
+    if benchmarks.is_empty() {
+        return Err(none(&file, baseline));
+    }
+    Ok(Series { file, kind: "benchmarks of criterion", rows: rows::joined(benchmarks) })
+}
+
+fn none(file: &str, baseline: &str) -> Failure {
+    let message = format!("{file}: expected benchmarks of criterion with a baseline `{baseline}`, found none");
+    Failure::usage(message).with_hint(HINT.to_owned())
+}
+
+fn is_baseline(folder: &Path) -> bool {
+    folder.join("benchmark.json").is_file()
+}
+
+/// The folders called `baseline` that hold a benchmark, in alphabetical order.
+fn walk(folder: &Path, baseline: &str, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let unreadable =
+        |error| Failure::usage(format!("cannot read {}: {error}", folder.display())).with_hint(HINT.to_owned());
+    let mut inner = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        // Not through links: they may lead in circles.
+        if entry.file_type().map_err(unreadable)?.is_dir() {
+            inner.push(entry.path());
+        }
+    }
+    inner.sort();
+    for folder in inner {
+        if folder.file_name().is_some_and(|name| name == baseline) && is_baseline(&folder) {
+            found.push(folder);
+        } else if depth > 0 {
+            walk(&folder, baseline, depth - 1, found)?;
+        }
+    }
+    Ok(())
+}
+
+/// One benchmark's times per iteration: every sample's, or the mean with its error where the samples were not kept.
+fn benchmark(folder: &Path) -> Result<Row, Failure> {
+    let (file, about) = parsed(&folder.join("benchmark.json"))?;
+    let about = Field::root(&file, &about);
+    let Some(name) = about.text("full_id")? else { return Err(about.unexpected("a benchmark with a `full_id`")) };
+    let samples = folder.join("sample.json");
+    let column = if samples.is_file() {
+        let (file, samples) = parsed(&samples)?;
+        sampled(&Field::root(&file, &samples))?
+    } else {
+        let (file, estimates) = parsed(&folder.join("estimates.json"))?;
+        estimated(&Field::root(&file, &estimates))?
+    };
+    Ok(Row { name, facts: Vec::new(), columns: vec![column] })
+}
+
+fn sampled(samples: &Field) -> Result<Column, Failure> {
+    let numbers = |key: &str| samples.list(key)?.iter().map(Field::as_number).collect::<Result<Vec<f64>, Failure>>();
+    let (iterations, times) = (numbers("iters")?, numbers("times")?);
+    let each: Vec<f64> = times.iter().zip(&iterations).map(|(time, iterations)| time / iterations).collect();
+    let column = Column::of("time", Quantity::Nanoseconds, &each, None);
+    column
+        .filter(|_| iterations.len() == times.len())
+        .ok_or_else(|| samples.unexpected("as many `iters` as `times`, none 0"))
+}
+
+fn estimated(estimates: &Field) -> Result<Column, Failure> {
+    let mean = estimates.get("mean")?;
+    let number = |key: &str| mean.as_ref().map_or(Ok(None), |mean| mean.number(key));
+    let (value, error) = (number("point_estimate")?, number("standard_error")?);
+    let column = value.and_then(|value| Column::of("time", Quantity::Nanoseconds, &[value], error));
+    column.ok_or_else(|| estimates.unexpected("a `mean` with a `point_estimate` above 0"))
+}
+
+fn parsed(path: &Path) -> Result<(String, Value), Failure> {
+    let file = path.display().to_string();
+    let unreadable = |error| Failure::usage(format!("cannot read {file}: {error}")).with_hint(HINT.to_owned());
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let value = serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::usage(format!("{file}: expected what criterion wrote, found: {error}"))
+            .with_hint("remove that folder and run `cargo bench` again".to_owned())
+    })?;
+    Ok((file, value))
+}
