@@ -183,6 +183,21 @@ need_clang() {
     note "no clang of version $CLANG_OLDEST or later with its sanitizers: tests that run Metal sources say SKIPPED"
 }
 
+# The browser that tests look at reports with; the same choice as in tools/tests/report.rs. Ubuntu's package of that name brings a snap,
+# which containers cannot run: there tests take google-chrome, or say SKIPPED.
+need_chromium() {
+    local name
+    for name in "${FFAI_TEST_CHROMIUM:-chromium}" chromium chromium-browser google-chrome \
+        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"; do
+        "$name" --version >/dev/null 2>&1 && return 0
+    done
+    if [ "$(uname -s)" = Darwin ]; then
+        note "no Google Chrome: tests that look at reports say SKIPPED (brew install --cask google-chrome)"
+        return 0
+    fi
+    install_packages "tests look at reports with it" chromium
+}
+
 # --- the model ---
 
 # Where the tests look for it, too: XDG's variable counts on Linux only.

@@ -63,6 +63,7 @@ need_linker
 need_gpu_driver
 need_tmux
 need_clang
+need_chromium
 need_model
 export FFAI_TEST_MODEL=$model
 need_gemma

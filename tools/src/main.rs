@@ -15,6 +15,7 @@ mod perplexity;
 mod progress;
 mod scored_text;
 mod synth;
+mod report;
 mod sidecar;
 mod tokenize;
 
@@ -53,6 +54,8 @@ enum Command {
     /// Show what changed between two profiles; status 1 where it became worse
     /// Show what changed between two profiles or two sets of benchmarks; status 1 where it became worse
     Compare(compare::Arguments),
+    /// Write a folder of `ffai bench`'s sidecars as one HTML page
+    Report(report::Arguments),
     /// Print the content of docs/kernels.md
     KernelsDoc,
 }
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Kernels(arguments) => kernels::run(arguments),
         Command::Synth(arguments) => synth::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
+        Command::Report(arguments) => report::run(arguments),
         Command::KernelsDoc => common::print(kernels_doc::page()),
     };
     match result {

@@ -13,7 +13,7 @@ pub(super) const HOW_TO_MAKE: &str = "make the file anew: `ffai generate --model
 
 /// Something of a kind that can be compared.
 pub(super) enum Measured {
-    Profile(Profile),
+    Profile(Box<Profile>),
     Series(Series),
 }
 
@@ -62,10 +62,10 @@ fn measured(root: &Field, bytes: &[u8]) -> Result<Measured, Failure> {
         };
     }
     if let Some(profile) = root.get("profile")? {
-        return Ok(Measured::Profile(Profile::read(root, &profile)?));
+        return Ok(Measured::Profile(Box::new(Profile::read(root, &profile)?)));
     }
     if root.get("tokens")?.is_some() {
-        return Ok(Measured::Profile(Profile::read(root, root)?));
+        return Ok(Measured::Profile(Box::new(Profile::read(root, root)?)));
     }
     if root.get("rows")?.is_some() && root.get("chip")?.is_some() {
         return series::read_sidecar(root.file(), bytes).map(Measured::Series);
