@@ -13,10 +13,10 @@ mod logits;
 mod npy;
 mod perplexity;
 mod progress;
-mod scored_text;
-mod synth;
 mod report;
+mod scored_text;
 mod sidecar;
+mod synth;
 mod tokenize;
 
 use clap::{Parser, Subcommand};
@@ -51,7 +51,6 @@ enum Command {
     Kernels(kernels::Arguments),
     /// Write a checkpoint of a named shape with random weights
     Synth(synth::Arguments),
-    /// Show what changed between two profiles; status 1 where it became worse
     /// Show what changed between two profiles or two sets of benchmarks; status 1 where it became worse
     Compare(compare::Arguments),
     /// Write a folder of `ffai bench`'s sidecars as one HTML page
