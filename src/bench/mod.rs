@@ -4,6 +4,7 @@
 
 mod error;
 mod filler;
+mod judged;
 mod load;
 mod measured;
 mod method;
@@ -15,6 +16,7 @@ mod row;
 mod runner;
 mod summarization;
 mod tools;
+mod wikitext2;
 
 pub use error::Error;
 pub use method::Method;

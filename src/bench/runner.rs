@@ -3,7 +3,7 @@
 use super::load::LoadMeter;
 use super::measured::{Rates, preview};
 use super::report::timestamp;
-use super::{BenchOptions, BenchRow, Error, Load, Method, multi_turn, niah, summarization, tools};
+use super::{BenchOptions, BenchRow, Error, Load, Method, multi_turn, niah, summarization, tools, wikitext2};
 use crate::generate::{Engine, Generation, Request, Session};
 use crate::text::{Bos, ChatTemplate, EncodeOptions, Special, Tokenizer};
 use crate::weights::Checkpoint;
@@ -32,7 +32,13 @@ pub struct BenchRunner<'e> {
     pub(super) model: String,
     pub(super) template: Option<ChatTemplate>,
     weight_format: Option<String>,
+    /// How the reference is opened, until it is.
+    waiting: Option<Opening<'e>>,
+    pub(super) reference: Option<Engine>,
 }
+
+/// Opens a model.
+type Opening<'e> = Box<dyn FnOnce() -> Result<(Engine, Tokenizer), crate::Error> + 'e>;
 
 /// What a method's runs gave, and what else the machine did meanwhile.
 pub(super) struct Measured<T> {
@@ -43,7 +49,15 @@ pub(super) struct Measured<T> {
 impl<'e> BenchRunner<'e> {
     /// For a model that is open; `model` is its name in rows.
     pub fn new(engine: &'e mut Engine, tokenizer: &'e Tokenizer, model: impl Into<String>) -> Self {
-        Self { engine, tokenizer, model: model.into(), template: None, weight_format: None }
+        Self {
+            engine,
+            tokenizer,
+            model: model.into(),
+            template: None,
+            weight_format: None,
+            waiting: None,
+            reference: None,
+        }
     }
 
     /// Uses a chat template, for methods that need one.
@@ -64,6 +78,34 @@ impl<'e> BenchRunner<'e> {
         self
     }
 
+    /// Compares with a reference: divergences are measured over the same tokens. It is opened when the runs are over, so that it takes
+    /// part in none of their numbers.
+    #[must_use]
+    pub fn with_reference(mut self, open: impl FnOnce() -> Result<(Engine, Tokenizer), crate::Error> + 'e) -> Self {
+        self.waiting = Some(Box::new(open));
+        self
+    }
+
+    /// Opens the reference where there is one and it is not open yet.
+    ///
+    /// # Errors
+    /// Its own, and a vocabulary that is not the model's.
+    pub(super) fn open_reference(&mut self) -> Result<(), Error> {
+        let Some(open) = self.waiting.take() else { return Ok(()) };
+        let (reference, tokenizer) = open()?;
+        let mut ids = 0..self.tokenizer.vocab_size().max(tokenizer.vocab_size()) as u32;
+        if let Some(id) = ids.find(|&id| self.tokenizer.token_text(id) != tokenizer.token_text(id)) {
+            let vocab = |engine: &Engine| u64::from(engine.model().config().vocab);
+            let (candidate, reference) = (vocab(self.engine), vocab(&reference));
+            let token =
+                || format!(", and token {id} is {:?} in the reference", tokenizer.token_text(id).unwrap_or_default());
+            let what = if candidate == reference { token() } else { String::new() };
+            return Err(crate::Error::Vocabularies { reference, candidate, what }.into());
+        }
+        self.reference = Some(reference);
+        Ok(())
+    }
+
     /// Runs a method: one row, or one for each context of a sweep.
     ///
     /// # Errors
@@ -75,6 +117,7 @@ impl<'e> BenchRunner<'e> {
         let rows = match method {
             Method::Simple => self.simple(options).map(|row| vec![row]),
             Method::Summarization => summarization::run(self, options),
+            Method::WikiText2 => wikitext2::run(self, options),
             Method::Niah => niah::run(self, options).map(|row| vec![row]),
             Method::MultiTurn => multi_turn::run(self, options).map(|row| vec![row]),
             Method::ToolCalling => tools::run(self, options).map(|row| vec![row]),
@@ -107,6 +150,10 @@ impl<'e> BenchRunner<'e> {
             row.prompt_tokens = first.stats.prompt_tokens as u64;
             row.generated_tokens = first.stats.generated_tokens as u64;
             row.output_preview = preview(&first.text);
+            // A prompt of one's own costs little to run again; one that was made to be long does not, unless there is a reason.
+            if method == Method::Simple || self.waiting.is_some() || self.reference.is_some() {
+                self.judge(&mut row, &request.prompt, &first.ids)?;
+            }
         }
         Ok(row)
     }

@@ -7,7 +7,7 @@ use super::generate::{choose, load};
 use super::output::Output;
 use super::{interrupt, tracers};
 use ffai::bench::{self, BenchOptions, BenchRow, BenchRunner, Machine, Method, ReportFiles, ReportWriter};
-use ffai::generate::{AUTO_CONTEXT, OpenOptions};
+use ffai::generate::{AUTO_CONTEXT, OpenOptions, open_checkpoint};
 use ffai::model;
 use ffai::text::ChatTemplate;
 use ffai::weights::Checkpoint;
@@ -27,6 +27,11 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Ending> {
     interrupt::watch();
     let model = choose(Some(arguments.model.clone()), open.memory_budget, false)?;
     let checkpoint = model.announced(&mut output)?;
+    // What is wrong with the reference's files shows before hours of measuring.
+    let reference = match arguments.ref_model.clone() {
+        Some(named) => Some(Checkpoint::open(&choose(Some(named), open.memory_budget, false)?.path)?),
+        None => None,
+    };
     open.context = context(&checkpoint, &open, &options, method)?;
     let warm = (!arguments.on.no_prewarm).then_some(options.sampling);
     let (mut engine, tokenizer) = load(&checkpoint, &open, warm, &mut output)?;
@@ -34,7 +39,11 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Ending> {
     let machine = Machine::here(&engine.device().name);
     let template = ChatTemplate::find(&model.path, &tokenizer)?;
     let runner = BenchRunner::new(&mut engine, &tokenizer, arguments.model.as_str());
-    let rows = runner.with_template(template).with_checkpoint(&checkpoint).run(method, &options)?;
+    let mut runner = runner.with_template(template).with_checkpoint(&checkpoint);
+    if let Some(reference) = &reference {
+        runner = runner.with_reference(|| open_checkpoint(reference, &open, &mut |_, _| {}));
+    }
+    let rows = runner.run(method, &options)?;
     let writer = ReportWriter::new(&arguments.report_dir, machine);
     let files = writer.append(&rows)?;
     let picture = picture(&writer, &rows)?;

@@ -45,6 +45,9 @@ pub(crate) struct BenchArguments {
     /// The leaderboard's `possible_answer` file for --cases [default: no call is expected]
     #[arg(long, value_name = "FILE", requires = "cases")]
     pub(crate) answers: Option<PathBuf>,
+    /// Compare with this model, over the same tokens: the divergence is what the difference in formats costs
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) ref_model: Option<String>,
     /// The test part of WikiText-2, `wiki.test.raw`
     #[arg(long, value_name = "FILE")]
     pub(crate) wikitext2_corpus: Option<PathBuf>,

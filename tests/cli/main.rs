@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+#[cfg(feature = "bench")]
+mod bench;
 mod chat;
 mod command_line;
 #[path = "../support/terminal.rs"]

@@ -14,7 +14,7 @@ const TOWNS: [&str; 8] = ["Varnholm", "Estmere", "Quillby", "Ordavale", "Tresk",
 /// A prompt with a needle.
 #[derive(Debug)]
 pub(super) struct Haystack {
-    /// Tokens that the prompt was made for; it has as many, or a sentence less.
+    /// Tokens that the prompt was made for; it has as many, or a word less.
     pub(super) context: u32,
     pub(super) depth: f64,
     /// What is to be found.
@@ -22,9 +22,9 @@ pub(super) struct Haystack {
     pub(super) prompt: Vec<u32>,
 }
 
-/// Sentences around a needle, and how they become a prompt.
+/// Words around a needle, and how they become a prompt.
 struct Notes<'n> {
-    sentences: &'n [String],
+    words: &'n [&'n str],
     needle: &'n str,
     question: &'n str,
     depth: f64,
@@ -44,21 +44,20 @@ impl Haystack {
         let needle = format!("The secret password of {town} is {secret}.");
         let question = format!("What is the secret password of {town}? Answer with the password alone.");
 
-        // A sentence has more bytes than tokens, so as many bytes as there are to be tokens are enough, and more.
+        // Tokens of prose have four or five bytes: with eight for each there are words left over.
         let mut story = Filler::new(seed);
-        let mut sentences: Vec<String> = Vec::new();
-        let mut bytes = 0;
-        while bytes < context as usize * 8 {
-            let sentence = story.next().unwrap_or_default();
-            bytes += sentence.len();
-            sentences.push(sentence);
+        let mut text = String::new();
+        while text.len() < context as usize * 8 {
+            text.extend(story.next());
+            text.push(' ');
         }
+        let words: Vec<&str> = text.split_whitespace().collect();
         let tokens = |count: usize| {
-            let notes = Notes { sentences: &sentences[..count], needle: &needle, question: &question, depth };
+            let notes = Notes { words: &words[..count], needle: &needle, question: &question, depth };
             notes.prompt(runner)
         };
-        // The most sentences that fit: prompts grow with them.
-        let (mut fits, mut over) = (0, sentences.len() + 1);
+        // The most words that fit: prompts grow with them.
+        let (mut fits, mut over) = (0, words.len() + 1);
         let mut prompt = tokens(0)?;
         if prompt.len() > context as usize {
             let expected = format!("at least {} tokens, which needle and question have alone", prompt.len());
@@ -78,12 +77,13 @@ impl Haystack {
 }
 
 impl Notes<'_> {
-    /// The text: the needle stands behind `depth` of the sentences.
+    /// The text: the needle stands behind the last sentence that ends within `depth` of the words.
     fn text(&self) -> String {
-        let at = (self.sentences.len() as f64 * self.depth).round() as usize;
-        let (before, behind) = self.sentences.split_at(at.min(self.sentences.len()));
-        let sentences = before.iter().map(String::as_str).chain([self.needle]).chain(behind.iter().map(String::as_str));
-        let notes = sentences.collect::<Vec<_>>().join(" ");
+        let count = self.words.len();
+        let within = ((count as f64 * self.depth).round() as usize).min(count);
+        let ends = |&at: &usize| at == 0 || at == count || self.words[at - 1].ends_with('.');
+        let (before, behind) = self.words.split_at((0..=within).rev().find(ends).unwrap_or(0));
+        let notes = [before, &[self.needle], behind].concat().join(" ");
         format!("Read these notes.\n\n{notes}\n\n{}", self.question)
     }
 
@@ -96,5 +96,21 @@ impl Notes<'_> {
             }
             Err(_) => runner.encode(&format!("{}\n\nPassword:", self.text()), Bos::AsModel),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_needle_stands_between_sentences_at_its_depth() {
+        let words = ["One", "two.", "Three", "four.", "Five", "six.", "Se"];
+        let text = |depth| Notes { words: &words, needle: "N.", question: "Q?", depth }.text();
+        let whole = |notes: &str| format!("Read these notes.\n\n{notes}\n\nQ?");
+        assert_eq!(text(0.0), whole("N. One two. Three four. Five six. Se"));
+        assert_eq!(text(0.5), whole("One two. Three four. N. Five six. Se"));
+        assert_eq!(text(1.0), whole("One two. Three four. Five six. Se N."));
+        assert_eq!(Notes { words: &[], needle: "N.", question: "Q?", depth: 0.3 }.text(), whole("N."));
     }
 }

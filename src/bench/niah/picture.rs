@@ -25,7 +25,9 @@ pub fn heat_map(row: &BenchRow, path: &Path) -> Result<(), Error> {
 fn draw(row: &BenchRow, svg: &mut String) -> Result<(), String> {
     let contexts = axis(row.needles.iter().map(|needle| needle.context as f64));
     let depths = axis(row.needles.iter().map(|needle| needle.depth));
-    let width = LEFT + CELL.0 * contexts.len().max(3) as i32 + AROUND;
+    let title = format!("Needles found by {}", row.model);
+    // Letters of the title's size are seldom wider than nine; a name beyond all measure is cut off.
+    let width = (LEFT + CELL.0 * contexts.len() as i32).max(9 * title.chars().take(200).count() as i32) + AROUND;
     let height = ABOVE + CELL.1 * depths.len() as i32 + AROUND;
     let place = |needle: &NeedleScore| {
         let column = contexts.iter().position(|context| *context == needle.context as f64).unwrap_or(0);
@@ -43,7 +45,7 @@ fn draw(row: &BenchRow, svg: &mut String) -> Result<(), String> {
     };
     root.fill(&WHITE).map_err(failed)?;
     let middle = LEFT + CELL.0 * contexts.len() as i32 / 2;
-    write(format!("Needles found by {}", row.model), (AROUND / 2, 24), 16, HPos::Left).map_err(failed)?;
+    write(title, (AROUND / 2, 24), 16, HPos::Left).map_err(failed)?;
     write("tokens of context".to_owned(), (middle, ABOVE - 32), 12, HPos::Center).map_err(failed)?;
     write("depth".to_owned(), (LEFT - 12, ABOVE - 12), 12, HPos::Right).map_err(failed)?;
     for (index, context) in contexts.iter().enumerate() {

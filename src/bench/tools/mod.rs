@@ -25,10 +25,10 @@ pub(super) fn run(runner: &mut BenchRunner<'_>, options: &BenchOptions) -> Resul
         return Err(runner.lacks(METHOD, "has a chat template that tells the model of no tools"));
     }
     let cases = cases::load(options)?;
-    let prompts = cases.iter().map(|case| prompt(runner, &template, case)).collect::<Result<Vec<_>, _>>()?;
+    let prompts = cases.iter().map(|case| prompt(runner, &template, case)).collect::<Result<Vec<_>, Error>>()?;
     let measured = runner.repeat(options, |runner| {
         let mut replies = Vec::with_capacity(cases.len());
-        for (_, ids) in &prompts {
+        for ids in &prompts {
             let request = runner.request(METHOD, ids.clone(), options);
             replies.push(runner.alone(&request)?);
         }
@@ -38,8 +38,8 @@ pub(super) fn run(runner: &mut BenchRunner<'_>, options: &BenchOptions) -> Resul
     let style = runner.session().thinking_style().clone();
     let mut tally = Tally::default();
     let first = measured.runs.first().map_or(&[] as &[Generation], Vec::as_slice);
-    for ((case, (text, _)), reply) in cases.iter().zip(&prompts).zip(first) {
-        let said = answer(runner, &style, text, reply);
+    for ((case, ids), reply) in cases.iter().zip(&prompts).zip(first) {
+        let said = answer(runner, &style, ids, reply);
         let extracted = extract(&said, &case.tool_names());
         let verdict = judge(case, &extracted);
         tracing::debug!(target: "ffai::bench", "case {}: {said:?}: {extracted:?}, {verdict:?}", case.id);
@@ -56,18 +56,16 @@ pub(super) fn run(runner: &mut BenchRunner<'_>, options: &BenchOptions) -> Resul
     Ok(row)
 }
 
-/// A case as a prompt: its text, and its tokens.
-fn prompt(runner: &BenchRunner<'_>, template: &ChatTemplate, case: &Case) -> Result<(String, Vec<u32>), Error> {
+/// A case as a prompt.
+fn prompt(runner: &BenchRunner<'_>, template: &ChatTemplate, case: &Case) -> Result<Vec<u32>, Error> {
     let input = ChatInput { tools: Some(&case.tools), ..ChatInput::new(&case.messages) };
-    let text = template.render(&input).map_err(crate::Error::from)?;
-    let ids = runner.encode(&text, Bos::Never)?;
-    Ok((text, ids))
+    runner.encode(&template.render(&input).map_err(crate::Error::from)?, Bos::Never)
 }
 
 /// What was said without what was thought. Control tokens are written out: some models mark calls by them.
-fn answer(runner: &BenchRunner<'_>, style: &ThinkingStyle, prompt: &str, reply: &Generation) -> String {
+fn answer(runner: &BenchRunner<'_>, style: &ThinkingStyle, prompt: &[u32], reply: &Generation) -> String {
     let bytes = runner.tokenizer.decode(&reply.ids, Controls::Show);
-    let mut split = ThinkingSplit::new(style, prompt);
+    let mut split = ThinkingSplit::new(style, &style.last_turn(runner.tokenizer, prompt));
     let mut segments = split.text(&String::from_utf8_lossy(&bytes));
     segments.extend(split.finish());
     segments.iter().filter(|segment| matches!(segment, Segment::Answer(_))).map(Segment::text).collect()
