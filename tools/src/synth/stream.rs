@@ -25,8 +25,11 @@ pub(super) fn seed_of(seed: u64, name: &str, plane: u64) -> u64 {
     Rng(Rng(seed).bits() ^ hash.wrapping_add(plane.wrapping_mul(0xD6E8_FEB8_6659_FD93))).bits()
 }
 
-/// Makes a plane and gives it to `sink` piece by piece, with where each begins.
-pub(super) fn stream(plane: Plane, sink: &mut dyn FnMut(u64, &[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+/// Takes pieces, each with where it begins in its plane.
+type Sink<'a> = dyn FnMut(u64, &[u8]) -> Result<(), Failure> + 'a;
+
+/// Makes a plane and gives it to `sink` piece by piece.
+pub(super) fn stream(plane: Plane, sink: &mut Sink<'_>) -> Result<(), Failure> {
     let piece = (PIECE / plane.content.unit() * plane.content.unit()) as u64;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut rooms = vec![Vec::new(); cores];
