@@ -1,11 +1,13 @@
 //! `tools`: small programs that measure and check what `ffai` does, one file per subcommand.
 
 mod bench;
+mod choice;
 mod common;
 mod compare;
 mod detokenize;
 mod failure;
 mod generate_ids;
+mod json_lines;
 mod kernels;
 mod kernels_doc;
 mod kld;
@@ -14,6 +16,7 @@ mod npy;
 mod perplexity;
 mod progress;
 mod report;
+mod score;
 mod scored_text;
 mod sidecar;
 mod synth;
@@ -51,6 +54,10 @@ enum Command {
     Kernels(kernels::Arguments),
     /// Write a checkpoint of a named shape with random weights
     Synth(synth::Arguments),
+    /// Score continuations of contexts: JSON lines in, JSON lines out, in order
+    Score(score::Arguments),
+    /// Answer multiple-choice questions by the most probable choice: accuracy with its error
+    Choice(choice::Arguments),
     /// Show what changed between two profiles or two sets of benchmarks; status 1 where it became worse
     Compare(compare::Arguments),
     /// Write a folder of `ffai bench`'s sidecars as one HTML page
@@ -71,6 +78,8 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Kernels(arguments) => kernels::run(arguments),
         Command::Synth(arguments) => synth::run(arguments),
+        Command::Score(arguments) => score::run(arguments),
+        Command::Choice(arguments) => choice::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::Report(arguments) => report::run(arguments),
         Command::KernelsDoc => common::print(kernels_doc::page()),

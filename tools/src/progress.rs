@@ -7,8 +7,15 @@ pub(crate) struct Progress(ProgressBar);
 impl Progress {
     /// Of `count` chunks, of which `done` are done.
     pub(crate) fn new(done: usize, count: usize) -> Self {
+        Self::of("chunks", done, count)
+    }
+
+    /// The same of other things, by what they are called.
+    pub(crate) fn of(noun: &str, done: usize, count: usize) -> Self {
         let bar = ProgressBar::new(count as u64).with_position(done as u64);
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} chunks, {eta} left  {msg}") {
+        if let Ok(style) =
+            ProgressStyle::with_template(&format!("{{bar:30}} {{pos}}/{{len}} {noun}, {{eta}} left  {{msg}}"))
+        {
             bar.set_style(style);
         }
         bar.reset_eta();
