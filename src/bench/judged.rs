@@ -1,14 +1,20 @@
 //! What the model itself, and a reference beside it, think of what was generated.
 
 use super::runner::BenchRunner;
-use super::{BenchRow, Error};
+use super::{BenchOptions, BenchRow, Error};
 use crate::evaluate::{Divergence, NllSum, Part, continuation, continuation_divergence, parts};
 use crate::text::ThinkingStyle;
 
 impl BenchRunner<'_> {
     /// Adds perplexity, and divergence where there is a reference, over `ids`, which the model generated after `prompt`: of the
     /// answer and of what was thought apart, where the model thinks.
-    pub(super) fn judge(&mut self, row: &mut BenchRow, prompt: &[u32], ids: &[u32]) -> Result<(), Error> {
+    pub(super) fn judge(
+        &mut self,
+        row: &mut BenchRow,
+        options: &BenchOptions,
+        prompt: &[u32],
+        ids: &[u32],
+    ) -> Result<(), Error> {
         if ids.is_empty() {
             return Ok(());
         }
@@ -26,9 +32,8 @@ impl BenchRunner<'_> {
         row.think_perplexity = of(Part::Thinking).perplexity();
         tracing::debug!(target: "ffai::bench", "{} generated tokens scored: {:?}", ids.len(), row.gen_perplexity);
 
-        self.open_reference()?;
-        let Some(reference) = &mut self.reference else { return Ok(()) };
-        let divergence = continuation_divergence(reference, self.engine, &tokens, prompt.len())?;
+        let Some((reference, engine)) = self.both(options)? else { return Ok(()) };
+        let divergence = continuation_divergence(reference, engine, &tokens, prompt.len())?;
         let mean = |wanted| {
             let pairs = divergence.positions.iter().zip(&parts).filter(|(_, part)| **part == wanted);
             Divergence { positions: pairs.map(|pair| *pair.0).collect() }.statistics().map(|found| found.mean_kld)

@@ -102,6 +102,11 @@ impl Method {
         self.entry().needs
     }
 
+    /// Whether its texts can be compared with what a reference model says of them.
+    pub fn compares(self) -> bool {
+        matches!(self, Self::Simple | Self::Summarization | Self::WikiText2)
+    }
+
     /// Refuses a method that is not there yet.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What a benchmark is run with.
 
-use super::{Error, Method};
+use super::{Error, Method, tools};
 use crate::generate::SamplingOptions;
 use std::path::PathBuf;
 
@@ -35,6 +35,8 @@ pub struct BenchOptions {
     pub corpus: Option<PathBuf>,
     /// Most tokens of the corpus that are scored.
     pub corpus_tokens: usize,
+    /// There is a reference to compare with; see [`BenchRunner::with_reference`](super::BenchRunner::with_reference).
+    pub reference: bool,
 }
 
 impl Default for BenchOptions {
@@ -54,6 +56,7 @@ impl Default for BenchOptions {
             answers: None,
             corpus: None,
             corpus_tokens: 2048,
+            reference: false,
         }
     }
 }
@@ -89,6 +92,13 @@ impl BenchOptions {
         if method == Method::WikiText2 && !self.corpus().is_file() {
             return Err(Error::NoCorpus(self.corpus()));
         }
+        if self.reference && !method.compares() {
+            return Err(Error::Option {
+                option: "--ref-model",
+                expected: "a method whose texts are compared: simple, summarization or wikitext2".to_owned(),
+                found: method.name().to_owned(),
+            });
+        }
         self.sampling.check()?;
         let option =
             |option, expected: &str, found: String| Err(Error::Option { option, expected: expected.to_owned(), found });
@@ -111,18 +121,20 @@ impl BenchOptions {
             (None, Some(answers)) => {
                 option("--answers", "a file of --cases that it belongs to", answers.display().to_string())
             }
+            _ if method == Method::ToolCalling => tools::check(self),
             _ => Ok(()),
         }
     }
 
-    /// The most tokens that one sequence of `method` is going to hold, where that is known before the model is.
+    /// The most tokens that one sequence of `method` is going to hold where contexts are its lengths of prompts; `None` for methods of
+    /// which they are not.
     pub fn longest(&self, method: Method) -> Option<u32> {
         let generated = match method {
-            Method::Summarization => u32::try_from(self.tokens(method)).unwrap_or(u32::MAX),
-            Method::Niah | Method::WikiText2 => 0,
+            Method::Summarization | Method::Niah => u32::try_from(self.tokens(method)).unwrap_or(u32::MAX),
+            Method::WikiText2 => 0,
             _ => return None,
         };
-        self.contexts.iter().max().map(|most| most.saturating_add(generated))
+        Some(self.contexts.iter().max().map_or(0, |most| most.saturating_add(generated)))
     }
 }
 
@@ -163,6 +175,10 @@ mod tests {
             let message = refused(Method::Simple, change);
             assert!(message.starts_with(&format!("{option}: expected ")), "{message}");
         }
+        let message = refused(Method::Niah, |options| options.reference = true);
+        assert!(message.starts_with("--ref-model: expected ") && message.ends_with("found niah"), "{message}");
+        let message = refused(Method::ToolCalling, |options| options.cases = Some("/no/such.json".into()));
+        assert!(message.starts_with("/no/such.json: "), "{message}");
         assert!(BenchOptions { prompt: Some("p".into()), ..BenchOptions::default() }.check(Method::Simple).is_ok());
     }
 }

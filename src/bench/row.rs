@@ -134,7 +134,7 @@ pub struct Load {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NeedleScore {
-    /// Tokens of the haystack.
+    /// Tokens that the prompt was made for.
     pub context: u64,
     /// Where the needle stood, 0 at the beginning and 1 at the end.
     pub depth: f64,

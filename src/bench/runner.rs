@@ -34,7 +34,7 @@ pub struct BenchRunner<'e> {
     weight_format: Option<String>,
     /// How the reference is opened, until it is.
     waiting: Option<Opening<'e>>,
-    pub(super) reference: Option<Engine>,
+    reference: Option<Engine>,
 }
 
 /// Opens a model.
@@ -78,22 +78,31 @@ impl<'e> BenchRunner<'e> {
         self
     }
 
-    /// Compares with a reference: divergences are measured over the same tokens. It is opened when the runs are over, so that it takes
-    /// part in none of their numbers.
+    /// Compares with a reference, where [`BenchOptions::reference`] asks for it: divergences are measured over the same tokens. It is
+    /// opened when the runs are over, so that it takes part in none of their numbers.
     #[must_use]
     pub fn with_reference(mut self, open: impl FnOnce() -> Result<(Engine, Tokenizer), crate::Error> + 'e) -> Self {
         self.waiting = Some(Box::new(open));
         self
     }
 
-    /// Opens the reference where there is one and it is not open yet.
+    /// The reference, which is opened where it is not yet, and the model; `None` where nothing is to be compared.
     ///
     /// # Errors
-    /// Its own, and a vocabulary that is not the model's.
-    pub(super) fn open_reference(&mut self) -> Result<(), Error> {
+    /// The reference's own, and a vocabulary that is not the model's.
+    pub(super) fn both(&mut self, options: &BenchOptions) -> Result<Option<(&mut Engine, &mut Engine)>, Error> {
+        if options.reference {
+            self.open_reference()?;
+        }
+        let reference = self.reference.as_mut().filter(|_| options.reference);
+        Ok(reference.map(|reference| (reference, &mut *self.engine)))
+    }
+
+    fn open_reference(&mut self) -> Result<(), Error> {
         let Some(open) = self.waiting.take() else { return Ok(()) };
         let (reference, tokenizer) = open()?;
-        let mut ids = 0..self.tokenizer.vocab_size().max(tokenizer.vocab_size()) as u32;
+        // Of files that were padded to a round size, some name what pads and some do not.
+        let mut ids = 0..self.tokenizer.vocab_size().min(tokenizer.vocab_size()) as u32;
         if let Some(id) = ids.find(|&id| self.tokenizer.token_text(id) != tokenizer.token_text(id)) {
             let vocab = |engine: &Engine| u64::from(engine.model().config().vocab);
             let (candidate, reference) = (vocab(self.engine), vocab(&reference));
@@ -151,8 +160,8 @@ impl<'e> BenchRunner<'e> {
             row.generated_tokens = first.stats.generated_tokens as u64;
             row.output_preview = preview(&first.text);
             // A prompt of one's own costs little to run again; one that was made to be long does not, unless there is a reason.
-            if method == Method::Simple || self.waiting.is_some() || self.reference.is_some() {
-                self.judge(&mut row, &request.prompt, &first.ids)?;
+            if method == Method::Simple || options.reference {
+                self.judge(&mut row, options, &request.prompt, &first.ids)?;
             }
         }
         Ok(row)

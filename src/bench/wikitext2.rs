@@ -66,10 +66,9 @@ fn scored(
     row.scores.extend(median(&seconds).map(|seconds| ("scoringSeconds".to_owned(), seconds)));
     row.scores.insert("chunkTokens".to_owned(), f64::from(context));
 
-    runner.open_reference()?;
-    if let Some(reference) = &mut runner.reference {
+    if let Some((reference, engine)) = runner.both(options)? {
         let found =
-            divergence(Against::Engine(reference), runner.engine, tokens, &how, 0, &mut |_| ControlFlow::Continue(()))?;
+            divergence(Against::Engine(reference), engine, tokens, &how, 0, &mut |_| ControlFlow::Continue(()))?;
         let mean = found.statistics().map(|statistics| statistics.mean_kld);
         row.gen_kl_divergence = mean.map(|mean| mean.value);
         row.gen_kl_divergence_error = mean.map(|mean| mean.error);

@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Ending> {
     let mut open = arguments.on.options()?;
     let mut output = Output::new(arguments.json, false);
     interrupt::watch();
-    let model = choose(Some(arguments.model.clone()), open.memory_budget, false)?;
+    let model = choose(Some(arguments.model().to_owned()), open.memory_budget, false)?;
     let checkpoint = model.announced(&mut output)?;
     // What is wrong with the reference's files shows before hours of measuring.
     let reference = match arguments.ref_model.clone() {
@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Ending> {
 
     let machine = Machine::here(&engine.device().name);
     let template = ChatTemplate::find(&model.path, &tokenizer)?;
-    let runner = BenchRunner::new(&mut engine, &tokenizer, arguments.model.as_str());
+    let runner = BenchRunner::new(&mut engine, &tokenizer, arguments.model());
     let mut runner = runner.with_template(template).with_checkpoint(&checkpoint);
     if let Some(reference) = &reference {
         runner = runner.with_reference(|| open_checkpoint(reference, &open, &mut |_, _| {}));
@@ -58,18 +58,20 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Ending> {
     tracers.finish()
 }
 
-/// The context to open the model with, where the method's prompts are longer than what is taken by itself.
+/// The context to open the model with: what is asked for, or enough for prompts that are longer than what is taken by itself.
 fn context(
     checkpoint: &Checkpoint,
     open: &OpenOptions,
     options: &BenchOptions,
     method: Method,
 ) -> Result<Option<u32>, Ending> {
-    let Some(longest) = options.longest(method).filter(|&longest| longest > AUTO_CONTEXT) else {
-        return Ok(open.context);
+    let Some(longest) = options.longest(method) else {
+        return Ok(options.contexts.iter().max().copied().or(open.context));
     };
-    let own = model::family(checkpoint)?.config(checkpoint)?.context;
-    Ok(Some(longest.min(own)))
+    if longest <= AUTO_CONTEXT {
+        return Ok(open.context);
+    }
+    Ok(Some(longest.min(model::family(checkpoint)?.config(checkpoint)?.context)))
 }
 
 /// The heat map of rows that have needles, beside the report.
@@ -92,14 +94,13 @@ fn block(row: &BenchRow, files: &ReportFiles, picture: Option<&PathBuf>) -> Stri
     lines.push(("report", files.markdown.display().to_string()));
     lines.push(("sidecar", files.sidecar.display().to_string()));
     lines.extend(picture.map(|path| ("heat map", path.display().to_string())));
+    if row.method == Method::Summarization.name() {
+        lines.push(("context", format!("{} tokens", row.context_size)));
+    }
     let known = lines.iter().map(|(label, value)| format!("  {:<16}{value}\n", format!("{label}:")));
-    let scores = row.scores.iter().map(|(name, score)| format!("  {name}: {score:.4}\n"));
-    let context = if row.method == Method::Summarization.name() {
-        format!(" {} tokens", row.context_size)
-    } else {
-        String::new()
-    };
-    format!("[BENCH] {} {}{context}\n{}", row.method, row.model, known.chain(scores).collect::<String>())
+    let score = |score: f64| if score.fract() == 0.0 { format!("{score}") } else { format!("{score:.4}") };
+    let scores = row.scores.iter().map(|(name, value)| format!("  {name}: {}\n", score(*value)));
+    format!("[BENCH] {} {}\n{}", row.method, row.model, known.chain(scores).collect::<String>())
 }
 
 impl From<bench::Error> for Ending {

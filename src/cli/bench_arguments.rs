@@ -15,9 +15,12 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 #[command(after_help = notes())]
 pub(crate) struct BenchArguments {
+    /// The same as --model
+    #[arg(value_name = "MODEL", conflicts_with = "model")]
+    first: Option<String>,
     /// A file, a folder, or org/repo[@revision][:file-or-quantization] of the Hugging Face hub, fetched if it is not there
-    #[arg(short, long)]
-    pub(crate) model: String,
+    #[arg(short, long, required_unless_present = "first")]
+    model: Option<String>,
     /// What is measured; see below
     #[arg(long, value_name = "NAME", default_value = "simple")]
     pub(crate) method: String,
@@ -27,7 +30,8 @@ pub(crate) struct BenchArguments {
     /// Most tokens to generate, per turn or question [default: 64; tool-calling: 256]
     #[arg(long, value_name = "N", value_parser = values::tokens, allow_negative_numbers = true)]
     pub(crate) max_tokens: Option<usize>,
-    /// Lengths of contexts in tokens, such as 128,1024,4096 [default: the method's own, as far as they fit]
+    /// Lengths of contexts in tokens, such as 128,1024,4096 [default: the method's own, as far as they fit]; where a method has
+    /// none, the most tokens of prompt and answer together
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = values::count::<u32>, allow_negative_numbers = true)]
     pub(crate) ctx: Vec<u32>,
     /// Runs that are measured; medians are over them
@@ -91,6 +95,11 @@ fn notes() -> String {
 }
 
 impl BenchArguments {
+    /// The model, however it was given.
+    pub(crate) fn model(&self) -> &str {
+        self.model.as_deref().or(self.first.as_deref()).unwrap_or_default()
+    }
+
     /// How the method is run.
     pub(crate) fn options(&self) -> Result<BenchOptions, Ending> {
         let seeded = SamplingArguments { seed: Some(self.sampling.seed.unwrap_or(0)), ..self.sampling.clone() };
@@ -109,6 +118,37 @@ impl BenchArguments {
             answers: self.answers.clone(),
             corpus: self.wikitext2_corpus.clone(),
             corpus_tokens: self.wikitext2_max_tokens,
+            reference: self.ref_model.is_some(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::arguments::{Arguments, Command};
+    use super::*;
+    use clap::Parser as _;
+
+    fn options(line: &[&str]) -> BenchOptions {
+        let line = ["ffai", "bench", "--model", "m"].iter().chain(line);
+        match Arguments::try_parse_from(line).unwrap().command {
+            Some(Command::Bench(arguments)) => arguments.options().unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn sampling_is_greedy_with_seed_0_unless_options_say_otherwise() {
+        assert_eq!(options(&[]), BenchOptions::default());
+        let sampling = options(&["--temperature", "0.7", "--top-k", "5"]).sampling;
+        assert_eq!((sampling.temperature, sampling.top_k, sampling.seed), (0.7, 5, 0));
+        assert_eq!(options(&["--seed", "9"]).sampling, SamplingOptions { seed: 9, ..SamplingOptions::greedy() });
+    }
+
+    #[test]
+    fn lists_are_split_at_commas() {
+        let options = options(&["--ctx", "128,1024", "--depths", "0,12.5,100", "--ref-model", "r"]);
+        assert_eq!((options.contexts, options.depths), (vec![128, 1024], vec![0.0, 0.125, 1.0]));
+        assert!(options.reference);
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::thinking::thinker;
 use crate::{TINY, command, fails, ffai, json, scratch, text};
+use ffai::generate::{Backend, OpenOptions, open};
+use ffai::graph::Element;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -57,6 +59,7 @@ fn what_cannot_be_measured_is_told_before_a_model_is_looked_for() {
     fails(&bench(&["-p", "x", "--profiling", "7"]), 2, &["Invalid --profiling level 7. Use 0, 1, 2 or 3."]);
     fails(&bench(&["-p", "x"]), 1, &["/no/such/model.gguf"]);
     fails(&ffai(&["bench", "--prompt", "x"]), 2, &["--model"]);
+    fails(&ffai(&["bench", "-p", "x", "/no/such/model.gguf"]), 1, &["/no/such/model.gguf"]);
     let help = text(&ffai(&["bench", "--help"]).stdout);
     for part in ["tool-calling", "ngram-sweep-summary", "--ref-model", "--wikitext2-max-tokens", "--report-dir"] {
         assert!(help.contains(part), "{part} in {help}");
@@ -273,4 +276,30 @@ fn the_log_of_benches_opens_by_itself() {
     let logged: Vec<&str> = stderr.lines().filter(|line| line.starts_with("[ffai:")).collect();
     assert!(logged.len() >= 4 && logged.iter().all(|line| line.starts_with("[ffai:bench] ")), "{stderr}");
     assert!(stderr.contains("[ffai:bench] method simple: ") && stderr.contains("[ffai:bench] run 1 of 1"), "{stderr}");
+}
+
+/// What a model says of a text, by all of its logits and nothing else.
+#[test]
+fn the_perplexity_of_what_was_said_is_that_of_its_logits() {
+    let reports = folder("logits");
+    let line = ["-p", "hello", "--max-tokens", "12", "--ignore-eos", "--kv-cache", "f32", "--json"];
+    let row = &rows(&measure(TINY, &reports, &line))[0];
+    let said =
+        json(&ffai(&[&["generate", "-m", TINY, "--backend", "cpu", "--temperature", "0"], line.as_slice()].concat()));
+    let ids = |field: &str| serde_json::from_value::<Vec<u32>>(said[field].clone()).unwrap();
+    let (prompt, tokens) = (ids("prompt_ids"), [ids("prompt_ids"), ids("generated_ids")].concat());
+    let options = OpenOptions { backend: Backend::Cpu, kv: Element::F32, ..OpenOptions::default() };
+    let (mut engine, _) = open(TINY.as_ref(), &options, &mut |_, _| {}).unwrap();
+    let sequence = engine.open().unwrap();
+    let positions: Vec<usize> = (prompt.len() - 1..tokens.len() - 1).collect();
+    let logits = engine.logits(sequence, &tokens[..tokens.len() - 1], &positions).unwrap();
+    let nll = |(logits, &token): (&Vec<f32>, &u32)| {
+        let sum: f64 = logits.iter().map(|&logit| f64::from(logit).exp()).sum();
+        sum.ln() - f64::from(logits[token as usize])
+    };
+    let all: Vec<f64> = logits.iter().zip(&tokens[prompt.len()..]).map(nll).collect();
+    let expected = (all.iter().sum::<f64>() / all.len() as f64).exp();
+    let found = row["genPerplexity"].as_f64().unwrap();
+    assert_eq!(all.len(), 12);
+    assert!((found / expected - 1.0).abs() < 1e-5, "{found}, by its logits {expected}");
 }

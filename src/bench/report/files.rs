@@ -2,7 +2,7 @@
 
 use crate::bench::Error;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 /// Waits until nobody else holds the lock of this name, and holds it until the file is dropped, or its process ends.
@@ -32,7 +32,13 @@ pub(super) fn replace(path: &Path, text: &str) -> Result<(), Error> {
     // The name is on the disk when the folder is. Not every system lets folders be opened; those that do not have no need of it.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match File::open(folder) {
-        Ok(folder_file) if cfg!(unix) => folder_file.sync_all().map_err(Error::file(folder)),
+        Ok(file) if cfg!(unix) => match file.sync_all() {
+            // Some network file systems know of no such thing.
+            Err(error) if !matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
+                Err(Error::file(folder)(error))
+            }
+            _ => Ok(()),
+        },
         _ => Ok(()),
     }
 }

@@ -18,6 +18,11 @@ use judge::{Tally, judge};
 
 const METHOD: Method = Method::ToolCalling;
 
+/// Refuses cases that cannot be run with any model.
+pub(super) fn check(options: &BenchOptions) -> Result<(), Error> {
+    cases::load(options).map(drop)
+}
+
 /// One row: rates over all cases, and in `scores` how the calls of the first run compare with what was expected.
 pub(super) fn run(runner: &mut BenchRunner<'_>, options: &BenchOptions) -> Result<BenchRow, Error> {
     let template = runner.template(METHOD)?;

@@ -49,11 +49,17 @@ impl<'t> Reader<'t> {
     }
 
     fn call(&mut self) -> Option<Call> {
-        let name = self.name()?.to_owned();
-        let mut arguments = Map::new();
+        let name = self.name()?;
+        // Gemma was taught to print what a call gives, and to find tools in a module of this name.
+        let name = name.strip_prefix("default_api.").unwrap_or(name).to_owned();
         if !self.take("(") {
             return None;
         }
+        if name == "print" && !self.rest.starts_with("print") {
+            let call = self.call()?;
+            return self.take(")").then_some(call);
+        }
+        let mut arguments = Map::new();
         while !self.take(")") {
             let argument = self.name()?.to_owned();
             if !self.take("=") {
@@ -160,6 +166,8 @@ mod tests {
             "l": [1, [2], []], "d": {"k": {"m": false}}});
         assert_eq!((name.as_str(), Value::Object(arguments)), ("a.f", expected));
         assert_eq!(calls("f()").unwrap().len(), 1);
+        assert_eq!(calls("print(default_api.f(a=1))\nprint(g())"), calls("f(a=1)\ng()"));
+        assert!(calls(&"print(".repeat(100_000)).is_none());
     }
 
     #[test]
