@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     /// What keys and values are stored as
     #[arg(
         long = "ctk",
-        visible_alias = "cache-type",
+        visible_alias = "cache-type-k",
         value_enum,
         value_name = "LIST",
         value_delimiter = ',',
@@ -55,7 +55,7 @@ pub(crate) struct Arguments {
     #[arg(long = "variant", value_name = "KERNEL=LIST")]
     variants: Vec<Variants>,
     /// Tokens of a prompt that run at once
-    #[arg(long = "ubatch", value_name = "TOKENS", default_value = "512", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    #[arg(long = "ubatch", visible_alias = "ubatch-size", value_name = "TOKENS", default_value = "512", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     chunk: u32,
     /// What runs the model; `cpu` is the slow reference
     #[arg(long, value_enum, value_name = "NAME", default_value = "gpu")]

@@ -38,18 +38,18 @@ pub(crate) struct Arguments {
     /// What to write: a file that llama.cpp reads too, or a folder as MLX has it
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "gguf")]
     format: Format,
-    /// GGUF: the type of matrices, or a mixture
-    #[arg(long, value_name = "NAME", default_value = "Q4_K_M")]
-    quantization: String,
+    /// GGUF: the type of matrices, or a mixture; Q4_K_M unless said
+    #[arg(long, value_name = "NAME")]
+    quantization: Option<String>,
     /// MLX: bits of a weight: 2, 3, 4, 5, 6 or 8; without it plain numbers
     #[arg(long, value_name = "BITS")]
     bits: Option<u32>,
-    /// MLX: weights that share a scale: 32, 64 or 128
-    #[arg(long, value_name = "WEIGHTS", default_value = "64")]
-    group_size: u32,
-    /// MLX: the type of scales and of what is not quantized
-    #[arg(long, value_enum, value_name = "TYPE", default_value = "bf16")]
-    dtype: FloatChoice,
+    /// MLX: weights that share a scale: 32, 64 or 128; 64 unless said
+    #[arg(long, value_name = "WEIGHTS", requires = "bits")]
+    group_size: Option<u32>,
+    /// MLX: the type of scales and of what is not quantized; bf16 unless said
+    #[arg(long, value_enum, value_name = "TYPE")]
+    dtype: Option<FloatChoice>,
     /// Keeps only so many layers
     #[arg(long, value_name = "N")]
     layers: Option<u64>,
@@ -96,7 +96,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             gguf::write(&shape, &vocabulary, target, &options)?
         }
         Format::Mlx => {
-            let float = arguments.dtype.float();
+            let float = arguments.dtype.map_or(Float::Bf16, FloatChoice::float);
             let options = mlx::Options { affine: arguments.affine()?, float, seed, overwrite, check: &check };
             mlx::write(&shape, vocabulary, target, &options)?
         }
@@ -133,23 +133,32 @@ impl Arguments {
         }
     }
 
+    /// How a GGUF file is stored, which options of MLX's do not go with.
     fn quantization(&self) -> Result<quantization::Quantization, Failure> {
-        if self.bits.is_some() {
-            let hint = "for a GGUF file give --quantization".to_owned();
-            return Err(Failure::usage("--bits: expected --format mlx beside it".to_owned()).with_hint(hint));
+        for (option, given) in [("--bits", self.bits.is_some()), ("--dtype", self.dtype.is_some())] {
+            if given {
+                let hint = "for a GGUF file give --quantization".to_owned();
+                return Err(Failure::usage(format!("{option}: expected --format mlx beside it")).with_hint(hint));
+            }
         }
-        quantization_named(&self.quantization)
+        quantization_named(self.quantization.as_deref().unwrap_or("Q4_K_M"))
     }
 
+    /// Bits and group of an MLX folder, which the option of GGUF's does not go with.
     fn affine(&self) -> Result<Option<(u32, u64)>, Failure> {
+        if self.quantization.is_some() {
+            let hint = "for an MLX folder give --bits and --group-size".to_owned();
+            return Err(Failure::usage("--quantization: expected --format gguf beside it".to_owned()).with_hint(hint));
+        }
         let Some(bits) = self.bits else { return Ok(None) };
+        let group = self.group_size.unwrap_or(64);
         if !matches!(bits, 2..=6 | 8) {
             return Err(Failure::usage(format!("--bits: expected 2, 3, 4, 5, 6 or 8, found {bits}")));
         }
-        if !matches!(self.group_size, 32 | 64 | 128) {
-            return Err(Failure::usage(format!("--group-size: expected 32, 64 or 128, found {}", self.group_size)));
+        if !matches!(group, 32 | 64 | 128) {
+            return Err(Failure::usage(format!("--group-size: expected 32, 64 or 128, found {group}")));
         }
-        Ok(Some((bits, u64::from(self.group_size))))
+        Ok(Some((bits, u64::from(group))))
     }
 }
 

@@ -19,6 +19,9 @@ fn unknown_names_are_answered_with_those_there_are() {
     assert!(refused(&["--shape", "llama-1b", "--quantization", "IQ1_S", "-o", &out], 2).contains("Q4_K_M"));
     assert!(refused(&["--shape", "llama-1b", "--format", "mlx", "--bits", "7", "-o", &out], 2).contains("found 7"));
     assert!(refused(&["--shape", "llama-1b", "--bits", "4", "-o", &out], 2).contains("--format mlx"));
+    assert!(refused(&["--shape", "llama-1b", "--dtype", "f16", "-o", &out], 2).contains("--format mlx"));
+    let mlx = ["--shape", "llama-1b", "--format", "mlx", "--quantization", "q8_0", "-o", &out];
+    assert!(refused(&mlx, 2).contains("--format gguf"));
     assert!(refused(&["--shape", "llama-1b", "--layers", "17", "-o", &out], 2).contains("1 to the model's 16"));
     assert!(folder.names().is_empty());
 }
