@@ -3,7 +3,7 @@
 use ffai::graph::{Case, CaseRecorder, Cases, Element, Format, Target};
 use ffai::kernels::gate_mul::{Activation, gate_mul};
 use ffai::kernels::matvec::{Around, matvec};
-use ffai::kernels::{AT_SIZE, embed, gather_rows, matmul, quantize, softcap};
+use ffai::kernels::{AT_SIZE, embed, gather_rows, log_prob, matmul, quantize, softcap};
 use ffai::weights::format::FORMATS;
 
 /// Ops that belong together, at one size.
@@ -84,7 +84,7 @@ pub(crate) fn shapes() -> Vec<Shape> {
 }
 
 /// Kernels that move numbers without products.
-fn small() -> [Shape; 6] {
+fn small() -> [Shape; 7] {
     [
         without_weights(&["gate_mul"], "64 × 8192", |c| {
             let x = c.normal(64, 2 * 8192, 1.0);
@@ -99,6 +99,13 @@ fn small() -> [Shape; 6] {
         without_weights(&["gather_rows"], "8 of 64 × 4096", |c| {
             let (x, picks) = (c.normal(64, 4096, 1.0), c.buffer(&[63u32, 0, 7, 8, 1, 40, 41, 42]));
             let y = gather_rows::gather_rows(&mut c.recorder, x, picks);
+            c.check(y, Element::F32);
+        }),
+        without_weights(&["log_prob"], "64 × 49152", |c| {
+            let x = c.normal(64, 49_152, 4.0);
+            let wanted: Vec<u32> = (0..64).map(|row| row * 700).collect();
+            let wanted = c.buffer(&wanted);
+            let (y, _) = log_prob::log_prob(&mut c.recorder, x, wanted);
             c.check(y, Element::F32);
         }),
         without_weights(&["quantize"], "256 × 4096, 4 bits in groups of 64", |c| {
