@@ -195,16 +195,10 @@ fn folders_without_rows_and_damaged_sidecars_are_refused_by_name() {
     folder.write(".card.state.json", sidecar(&[]));
     folder.refused(&["expected at least one row"]);
     folder.write(".card.state.json", sidecar(&[row("tiny", 15, &json!({}))]));
-    for content in [
-        "",
-        "{",
-        "[]",
-        "{\"chip\": 1, \"rows\": []}",
-        "{\"chip\": \"card\", \"rows\": [{\"model\": \"tiny\"}]}",
-        "\u{feff}{}",
-    ] {
+    let rowless = sidecar(&[json!({ "method": "simple" })]);
+    for content in ["", "{", "[]", "{\"chip\": 1, \"rows\": []}", &rowless, "\u{feff}{}"] {
         let bad = folder.write("bad.state.json", content);
-        folder.refused(&[&bad, "expected a sidecar of `ffai bench`, found: "]);
+        folder.refused(&[&bad, "expected ", "found "]);
     }
 }
 

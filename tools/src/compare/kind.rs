@@ -40,7 +40,7 @@ pub(super) fn read(path: &Path) -> Result<Measured, Failure> {
             .with_hint("give two files that exist, or folders of criterion".to_owned())
     })?;
     match serde_json::from_slice::<Value>(&bytes) {
-        Ok(value) => measured(&Field::root(&file, &value), &bytes),
+        Ok(value) => measured(&Field::root(&file, &value), path),
         Err(error) => lines(&file, &bytes).unwrap_or_else(|| {
             let found = if bytes.trim_ascii().is_empty() { "an empty file".to_owned() } else { error.to_string() };
             let message = format!("{file}: expected one JSON object, found: {found}");
@@ -54,7 +54,7 @@ fn is_criterion(folder: Option<&Path>) -> bool {
 }
 
 /// Each kind is known by a field that the others do not have.
-fn measured(root: &Field, bytes: &[u8]) -> Result<Measured, Failure> {
+fn measured(root: &Field, path: &Path) -> Result<Measured, Failure> {
     if let Some(items) = root.items() {
         return match items.first() {
             Some(first) if series::is_row(first)? => series::read_bench(root.file(), &items).map(Measured::Series),
@@ -68,7 +68,7 @@ fn measured(root: &Field, bytes: &[u8]) -> Result<Measured, Failure> {
         return Ok(Measured::Profile(Box::new(Profile::read(root, root)?)));
     }
     if root.get("rows")?.is_some() && root.get("chip")?.is_some() {
-        return series::read_sidecar(root.file(), bytes).map(Measured::Series);
+        return series::read_sidecar(path).map(Measured::Series);
     }
     if series::is_row(root)? {
         return series::read_bench(root.file(), std::slice::from_ref(root)).map(Measured::Series);

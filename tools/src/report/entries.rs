@@ -77,7 +77,7 @@ pub(super) fn read(path: &Path) -> Result<Sidecars, Failure> {
     for file in found {
         let name = file.strip_prefix(path).ok().filter(|name| name.components().count() > 0).unwrap_or(&file);
         let name = name.display().to_string();
-        let mut sidecar = Sidecar::parse(&file.display().to_string(), &bytes(&file)?)?;
+        let mut sidecar = Sidecar::read(&file)?;
         let created = seconds(&sidecar.created_at);
         for row in std::mem::take(&mut sidecar.rows) {
             let time = row.measured_at.as_deref().and_then(seconds).or(created);
@@ -109,10 +109,6 @@ fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Fai
         }
     }
     Ok(())
-}
-
-fn bytes(file: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(file).map_err(|error| unreadable(file, &error))
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {

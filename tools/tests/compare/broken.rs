@@ -32,7 +32,7 @@ fn files_of_no_known_kind_are_refused() {
         ("[1, 2]", "found a list of 2"),
         ("3", "found the number 3"),
         ("{}", "found an empty object"),
-        (r#"{"chip": "m1", "rows": []}"#, "found an object with `chip`, `rows`"),
+        (r#"{"chip": "m1", "rows": []}"#, "found osVersion: nothing"),
         (r#"{"stats": {}, "generated_ids": []}"#, "hint: run it again with --profile"),
         (r#"{"profile": []}"#, "`profile`: expected an object, found an empty list"),
         (r#"{"profile": {"ops": []}}"#, "`profile`: expected at least one token in `tokens`"),

@@ -17,14 +17,11 @@ const CONDITIONS: &[&str] = &[
     "n_gpu_layers",
     "n_threads",
     "n_ubatch",
-    "n_width",
     "split_mode",
     "type_k",
     "type_v",
     "variant",
-    "variants",
     "weight_format",
-    "width",
 ];
 
 /// Whether this is a row of such a file.
@@ -47,19 +44,22 @@ fn row(row: &Field) -> Result<Row, Failure> {
         (true, false) => format!("pp{prompt}"),
         (false, _) => format!("tg{generated}"),
     };
+    // Ours: sequences that decode at once.
+    let width = count("n_sequences")?;
+    let width = if width > 1.0 { format!(" × {width}") } else { String::new() };
     let depth = if depth > 0.0 { format!(" @ d{depth}") } else { String::new() };
     // Folders may differ between machines; the file is the model.
     let model = model.trim_end_matches('/').rsplit('/').next().unwrap_or(&model);
     let mut facts = Vec::new();
     for &fact in CONDITIONS {
-        facts.extend(row.get(fact)?.map(|value| (fact, value.shown())));
+        facts.extend(row.get(fact)?.map(|value| (fact, value.shown())).filter(|(_, value)| !value.is_empty()));
     }
     let column = match samples(row, "samples_ts")? {
         Some(rates) => Column::of("speed", Quantity::TokensPerSecond, &rates, None),
         None => samples(row, "samples_ns")?.and_then(|times| Column::of("time", Quantity::Nanoseconds, &times, None)),
     };
     let Some(column) = column else { return Err(row.unexpected("a row with `samples_ts` or `samples_ns` above 0")) };
-    Ok(Row { name: format!("{model} {test}{depth}"), facts, columns: vec![column] })
+    Ok(Row { name: format!("{model} {test}{width}{depth}"), facts, columns: vec![column] })
 }
 
 /// A list of numbers; `None` where it is empty or missing.

@@ -4,16 +4,17 @@ use super::{Column, Quantity, Row, Series, rows};
 use crate::failure::Failure;
 use crate::sidecar::Sidecar;
 use ffai::bench::BenchRow;
+use std::path::Path;
 
 /// Reads what a sidecar's rows measured.
-pub(in crate::compare) fn read(file: &str, bytes: &[u8]) -> Result<Series, Failure> {
-    let sidecar = Sidecar::parse(file, bytes)?;
+pub(in crate::compare) fn read(path: &Path) -> Result<Series, Failure> {
+    let (file, sidecar) = (path.display().to_string(), Sidecar::read(path)?);
     if sidecar.rows.is_empty() {
-        let message = format!("{file}: expected at least one row in `rows`, found an object with `chip`, `rows`");
+        let message = format!("{file}: expected at least one row in `rows`, found none");
         return Err(Failure::usage(message).with_hint("run `ffai bench` with this report folder first".to_owned()));
     }
     let all = sidecar.rows.iter().map(|row| measured(row, &sidecar.chip)).collect();
-    Ok(Series { file: file.to_owned(), kind: "a sidecar of `ffai bench`", rows: rows::joined(all) })
+    Ok(Series { file, kind: "a sidecar of `ffai bench`", rows: rows::joined(all) })
 }
 
 fn measured(row: &BenchRow, chip: &str) -> Row {

@@ -30,13 +30,15 @@ fn damaged_sidecars_are_named_with_the_place() {
     let sound = folder.write("sound.json", sidecar(vec![sidecar_row("tiny", &[1.0])]).to_string());
     let whole = sidecar(vec![sidecar_row("tiny", &[1.0])]);
     let (mut text, mut nameless) = (whole.clone(), whole);
+    let mut listless = sidecar(Vec::new());
+    listless["rows"] = json!({});
     text["rows"][0]["decodeTokensPerSecond"] = json!("fast");
     nameless["rows"][0].as_object_mut().unwrap().remove("model");
     for (content, part) in [
-        (text.to_string(), "found: invalid type: string \"fast\""),
-        (nameless.to_string(), "found: missing field `model`"),
-        (json!({"chip": "m1", "rows": {}}).to_string(), "found: invalid type: map"),
-        (json!({"chip": "m1", "rows": []}).to_string(), "expected at least one row"),
+        (text.to_string(), "`rows[0].decodeTokensPerSecond`: expected a row of `ffai bench`, found: invalid type"),
+        (nameless.to_string(), "`rows[0]`: expected a row with `model` and `method`"),
+        (listless.to_string(), "expected `rows` to be a list"),
+        (sidecar(Vec::new()).to_string(), "expected at least one row"),
     ] {
         let bad = folder.write("bad.json", content);
         refused(&sound, &bad, &[&bad, part]);

@@ -63,6 +63,13 @@ fn conditions_tell_rows_apart_only_within_a_file() {
     let names: Vec<&str> =
         object["speeds"].as_array().unwrap().iter().map(|row| row["row"].as_str().unwrap()).collect();
     assert_eq!(names, ["tiny tg128 @ d4096, type_k f16", "tiny tg128 @ d4096, type_k f32"]);
+    // How many sequences decode at once is another test, whatever else there is.
+    let mut wide = row("f16");
+    wide["n_sequences"] = json!(4);
+    assert_eq!(
+        folder.object(&json!([row("f16")]), &json!([row("f16"), wide]), &[])["only_after"],
+        json!(["tiny tg128 × 4 @ d4096"])
+    );
     let compared = folder.compare(&json!([row("f16")]), &json!([row("f32")]), &[]);
     compared.says("warning: type_k: f16, then f32");
 }
