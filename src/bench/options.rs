@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn values_outside_their_ranges_name_their_option() {
-        let cases: [(&str, fn(&mut BenchOptions)); 7] = [
+        type Change = fn(&mut BenchOptions);
+        let cases: [(&str, Change); 7] = [
             ("--runs", |options| options.runs = 0),
             ("--warmup", |options| options.warmup = u32::MAX),
             ("--max-tokens", |options| options.max_tokens = Some(0)),
