@@ -1,8 +1,9 @@
 //! Builds against each other. The other build is a script that runs this one and changes what it says.
 
 use super::{bench, refused};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 const SHORT: &[&str] = &["-p", "4", "-n", "0", "-r", "3", "--backend", "cpu", "--no-warmup"];
 
@@ -12,16 +13,20 @@ struct Fake(PathBuf);
 impl Fake {
     fn new(name: &str, body: &str) -> Self {
         let path = std::env::temp_dir().join(format!("tools-bench-{}-{name}", std::process::id()));
-        std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // Written by another process: a program that a test beside this one starts would inherit the file while it is open for
+        // writing here, and a file that somebody writes is not run.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "cat > \"$0\" && chmod +x \"$0\""]).arg(&path).stdin(Stdio::piped());
+        let mut writer = shell.spawn().unwrap();
+        writer.stdin.take().unwrap().write_all(format!("#!/bin/sh\n{body}\n").as_bytes()).unwrap();
+        assert!(writer.wait().unwrap().success());
         Self(path)
     }
 
-    /// This build, with times that are shorter or longer by so much that no noise explains it.
-    fn scaled(name: &str, digits: &str) -> Self {
+    /// This build, whose times the script changes so far that no noise of a busy machine explains it.
+    fn scaled(name: &str, replacement: &str) -> Self {
         let tools = env!("CARGO_BIN_EXE_tools");
-        // Of a whole number of nanoseconds, digits more or less are a power of ten.
-        Self::new(name, &format!("{tools:?} \"$@\" | sed -E 's/\"avg_ns\":([0-9]+){digits}'"))
+        Self::new(name, &format!("{tools:?} \"$@\" | sed -E 's/\"avg_ns\":([0-9]+),/\"avg_ns\":{replacement},/'"))
     }
 
     fn path(&self) -> &str {
@@ -37,8 +42,8 @@ impl Drop for Fake {
 
 #[test]
 fn a_build_that_is_far_slower_than_the_other_fails() {
-    // The other is said to take a hundredth of the time.
-    let other = Fake::scaled("fast", "[0-9][0-9],/\"avg_ns\":\\1,/");
+    // The other is said to take a nanosecond.
+    let other = Fake::scaled("fast", "1");
     let output = bench(&[SHORT, &["--against", other.path()]].concat());
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
@@ -48,7 +53,8 @@ fn a_build_that_is_far_slower_than_the_other_fails() {
 
 #[test]
 fn a_build_that_is_far_faster_succeeds() {
-    let other = Fake::scaled("slow", ",/\"avg_ns\":\\100,/");
+    // The other is said to take a million times as long.
+    let other = Fake::scaled("slow", "\\1000000");
     let output = bench(&[SHORT, &["--against", other.path()]].concat());
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
