@@ -29,8 +29,8 @@ impl Measured {
 
 /// Reads a file, or a folder of criterion, and tells its kind.
 pub(super) fn read(path: &Path) -> Result<Measured, Failure> {
-    // A name behind a folder that is there is a baseline within it, unless it looks like a file.
-    let baseline = !path.exists() && path.extension().is_none() && is_criterion(path.parent());
+    // A name behind a folder of benchmarks is a baseline within it.
+    let baseline = !path.exists() && path.parent().is_some_and(series::holds_benchmarks);
     if path.is_dir() || baseline {
         return series::read_criterion(path).map(Measured::Series);
     }
@@ -47,10 +47,6 @@ pub(super) fn read(path: &Path) -> Result<Measured, Failure> {
             Err(Failure::usage(message).with_hint(HOW_TO_MAKE.to_owned()))
         }),
     }
-}
-
-fn is_criterion(folder: Option<&Path>) -> bool {
-    folder.is_some_and(|folder| folder.join("report").is_dir() || folder.ends_with("criterion"))
 }
 
 /// Each kind is known by a field that the others do not have.

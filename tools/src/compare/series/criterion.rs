@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 const LATEST: &str = "new";
 /// Folders within folders: groups, functions and parameters take three.
 const DEEPEST: usize = 8;
+/// Folders that are looked into before a name is taken for that of a file.
+const MOST_LOOKED: usize = 1000;
 const HINT: &str =
     "give target/criterion after `cargo bench`, or target/criterion/NAME after `cargo bench -- --save-baseline NAME`";
 
@@ -37,6 +39,22 @@ pub(in crate::compare) fn read(path: &Path) -> Result<Series, Failure> {
         return Err(none(&file, baseline));
     }
     Ok(Series { file, kind: "benchmarks of criterion", rows: rows::joined(benchmarks) })
+}
+
+/// Whether there are benchmarks of the last run under a folder, as far as a short look tells.
+pub(in crate::compare) fn holds_benchmarks(folder: &Path) -> bool {
+    let mut near = vec![folder.to_owned()];
+    let mut looked = 0;
+    while let Some(folder) = near.pop() {
+        looked += 1;
+        if is_baseline(&folder.join(LATEST)) {
+            return true;
+        }
+        let inner = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let folders = inner.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        near.extend(folders.map(|entry| entry.path()).take(MOST_LOOKED.saturating_sub(looked + near.len())));
+    }
+    false
 }
 
 fn none(file: &str, baseline: &str) -> Failure {

@@ -11,7 +11,7 @@ mod sidecar;
 
 pub(super) use bench::{is_row, read as read_bench};
 pub(super) use comparison::{Comparison, Limits};
-pub(super) use criterion::read as read_criterion;
+pub(super) use criterion::{holds_benchmarks, read as read_criterion};
 pub(super) use object::object;
 pub(super) use page::page;
 pub(super) use sidecar::read as read_sidecar;

@@ -81,22 +81,22 @@ fn a_baseline_of_criterion_is_named_behind_its_folder() {
         for id in ["softmax", "matvec"] {
             criterion(
                 &folder,
-                &format!("criterion/kernels/{id}/{baseline}"),
+                &format!("benches/kernels/{id}/{baseline}"),
                 id,
                 &[time, time * 1.001, time * 0.999, time],
             );
         }
     }
-    let (all, main) = (folder.path("criterion"), folder.path("criterion/main"));
+    let (all, main) = (folder.path("benches"), folder.path("benches/main"));
     let compared = compare_files(&main, &all, &[]);
     assert_eq!(compared.status, 1);
     assert!(compared.page.contains("100.00 ns → 200.00 ns  +100.0 %"), "{}", compared.page);
     assert_eq!(compare_files(&all, &all, &[]).verdict(), "same");
     // One benchmark alone, too.
-    let single = folder.path("criterion/kernels/softmax");
+    let single = folder.path("benches/kernels/softmax");
     assert!(compare_files(&single, &all, &[]).page.contains("only in"));
     assert_eq!(compare_files(&format!("{single}/main"), &format!("{single}/new"), &[]).status, 1);
-    let output = tools(&["compare", &folder.path("criterion/absent"), &all]);
+    let output = tools(&["compare", &folder.path("benches/absent"), &all]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8(output.stderr).unwrap().contains("a baseline `absent`, found none"));
 }
