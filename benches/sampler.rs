@@ -27,8 +27,8 @@ fn ways() -> [(&'static str, SamplingOptions); 4] {
     let drawn = SamplingOptions { temperature: 0.8, seed: 7, ..SamplingOptions::default() };
     [
         ("greedy", SamplingOptions::greedy()),
-        ("temperature", SamplingOptions { top_k: 0, top_p: 1.0, ..drawn.clone() }),
-        ("top-k 40", SamplingOptions { top_k: 40, top_p: 1.0, ..drawn.clone() }),
+        ("temperature", SamplingOptions { top_k: 0, top_p: 1.0, ..drawn }),
+        ("top-k 40", SamplingOptions { top_k: 40, top_p: 1.0, ..drawn }),
         (
             "top-k 40, top-p 0.95, penalties",
             SamplingOptions { top_k: 40, top_p: 0.95, repetition_penalty: 1.1, ..drawn },
@@ -45,7 +45,7 @@ fn sampling(criterion: &mut Criterion) {
             let executor = executor(&OpenOptions::default()).unwrap();
             let mut sampler = Sampler::new(executor, VOCAB, options.parts());
             sampler.set_logits(&logits);
-            sampler.set_options(&std::array::from_fn(|_| options.clone()));
+            sampler.set_options(&std::array::from_fn(|_| options));
             sampler.set_counts(&vec![vec![0; VOCAB]; OUTPUTS]);
             sampler.set_positions(&[0; OUTPUTS]);
             bencher.iter(|| sampler.draw());
