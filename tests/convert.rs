@@ -11,7 +11,9 @@ mod npy;
 use conversion::{converted, converted_on, encode, golden, logits, scratch, texts};
 use ffai::Error;
 use ffai::convert::{ConvertOptions, Float, convert};
-use ffai::generate::Backend;
+use ffai::evaluate::{Against, Method, PerplexityOptions, divergence};
+use ffai::generate::{Backend, OpenOptions};
+use ffai::graph::Rng;
 use ffai::measure::difference;
 use ffai::weights::Checkpoint;
 use ffai::weights::safetensors::{Dtype, Safetensors};
@@ -56,6 +58,28 @@ fn same_tensors(what: &str, got: &Path, want: &Path) {
         assert_eq!((got.1, &got.2), (want.1, &want.2), "{what}: {}", got.0);
         assert!(got.3 == want.3, "{what}: the bytes of {} differ", got.0);
     }
+}
+
+/// What a quantization costs rises with every bit that it saves.
+#[test]
+fn divergence_from_the_source_rises_as_bits_fall() {
+    let source = golden("llama").join("hf");
+    let open = |path: &Path| ffai::generate::open(path, &OpenOptions::default(), &mut |_, _| {}).unwrap().0;
+    let mut reference = open(&source);
+    let mut rng = Rng(11);
+    let tokens: Vec<u32> = (0..400).map(|_| rng.below(256)).collect();
+    let options = PerplexityOptions { method: Method::Chunked, context: 100, chunks: None, bos: None };
+    let klds: Vec<f64> = [8, 6, 5, 4, 3, 2]
+        .map(|bits| {
+            let (folder, _) = converted(&format!("kld-{bits}"), &source, &quantized(bits, 32));
+            let found =
+                divergence(Against::Engine(&mut reference), &mut open(&folder), &tokens, &options, 0, &mut |_| {
+                    ControlFlow::Continue(())
+                });
+            found.unwrap().statistics().unwrap().mean_kld.value
+        })
+        .to_vec();
+    assert!(klds[0] > 0.0 && klds.is_sorted_by(|a, b| a < b), "{klds:?}");
 }
 
 #[test]
