@@ -24,6 +24,9 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Ending> {
     let tracers = tracers::attach(&arguments.tracers, arguments.observing.begin()?)?;
     let mut open = arguments.on.options()?;
     let mut output = Output::new(arguments.json, false);
+    if arguments.observing.profiles() {
+        output.aside("note: ops are not timed while a model is measured, which would slow it; `ffai generate --profile` times them");
+    }
     interrupt::watch();
     let model = choose(Some(arguments.model().to_owned()), open.memory_budget, false)?;
     let checkpoint = model.announced(&mut output)?;

@@ -271,10 +271,12 @@ fn the_log_of_benches_opens_by_itself() {
     let reports = folder("log");
     let place = reports.display().to_string();
     let line = ["bench", "--model", TINY, "--backend", "cpu", "-p", "x", "--max-tokens", "2", "--report-dir", &place];
+    let line = [line.as_slice(), &["--profile"]].concat();
     let output = command(&line).env("FFAI_DEBUG_BENCH", "1").output().unwrap();
     let stderr = text(&output.stderr);
     let logged: Vec<&str> = stderr.lines().filter(|line| line.starts_with("[ffai:")).collect();
     assert!(logged.len() >= 4 && logged.iter().all(|line| line.starts_with("[ffai:bench] ")), "{stderr}");
+    assert!(stderr.starts_with("note: ops are not timed while a model is measured"), "{stderr}");
     assert!(stderr.contains("[ffai:bench] method simple: ") && stderr.contains("[ffai:bench] run 1 of 1"), "{stderr}");
 }
 
