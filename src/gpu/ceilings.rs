@@ -80,7 +80,7 @@ fn matrices(constants: &Constants) -> String {
 impl Gpu {
     /// Streaming reads and copies in GB/s, multiply-adds and (on Metal) simdgroup matrices of f32 and, where there are any, f16 in
     /// GFLOP/s, and what an empty dispatch and a readback of four bytes cost in µs. By the clock of the host, around a submission and
-    /// its end. Takes about a second.
+    /// its end. Takes a second or two.
     ///
     /// # Errors
     /// What the device reports.
