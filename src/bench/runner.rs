@@ -4,6 +4,7 @@ use super::load::LoadMeter;
 use super::measured::{Rates, preview};
 use super::report::timestamp;
 use super::{BenchOptions, BenchRow, Error, Load, Method, multi_turn, niah, summarization, tools, wikitext2};
+use crate::evaluate::same_vocabulary;
 use crate::generate::{Engine, Generation, Request, Session};
 use crate::text::{Bos, ChatTemplate, EncodeOptions, Special, Tokenizer};
 use crate::weights::Checkpoint;
@@ -101,16 +102,7 @@ impl<'e> BenchRunner<'e> {
     fn open_reference(&mut self) -> Result<(), Error> {
         let Some(open) = self.waiting.take() else { return Ok(()) };
         let (reference, tokenizer) = open()?;
-        // Of files that were padded to a round size, some name what pads and some do not.
-        let mut ids = 0..self.tokenizer.vocab_size().min(tokenizer.vocab_size()) as u32;
-        if let Some(id) = ids.find(|&id| self.tokenizer.token_text(id) != tokenizer.token_text(id)) {
-            let vocab = |engine: &Engine| u64::from(engine.model().config().vocab);
-            let (candidate, reference) = (vocab(self.engine), vocab(&reference));
-            let token =
-                || format!(", and token {id} is {:?} in the reference", tokenizer.token_text(id).unwrap_or_default());
-            let what = if candidate == reference { token() } else { String::new() };
-            return Err(crate::Error::Vocabularies { reference, candidate, what }.into());
-        }
+        same_vocabulary(&tokenizer, self.tokenizer)?;
         self.reference = Some(reference);
         Ok(())
     }
