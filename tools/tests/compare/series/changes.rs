@@ -28,6 +28,32 @@ fn one_kernel_that_slowed_by_a_tenth_is_called_slower_and_no_other() {
     }
 }
 
+/// As `tools bench` measures without being told otherwise: a prompt and a generation, five times each.
+#[test]
+fn five_runs_of_two_tests_are_enough() {
+    let folder = Folder::new("series-five");
+    let run = |seed: u64, slowed: f64| {
+        let mut random = crate::profiles::Random(seed);
+        let mut row = |model: &str, rate: f64| {
+            let rates: Vec<f64> = (0..5).map(|_| rate * (1.0 + 0.025 * random.normal())).collect();
+            super::bench_row(model, &rates)
+        };
+        json!([row("prompt", 900.0), row("generation", 50.0 / slowed)])
+    };
+    let slower = (0..20).filter(|seed| {
+        let object = folder.object(&run(2 * seed, 1.0), &run(2 * seed + 1, 1.1), &[]);
+        found(&object, "slower") == ["generation tg128 @ d4096"]
+    });
+    let slower = slower.count();
+    assert!(slower >= 18, "{slower} of 20");
+    let changed = (0..20).filter(|seed| {
+        let object = folder.object(&run(100 + 2 * seed, 1.0), &run(101 + 2 * seed, 1.0), &[]);
+        !found(&object, "slower").is_empty() || !found(&object, "faster").is_empty()
+    });
+    let changed = changed.count();
+    assert!(changed <= 2, "{changed} of 20");
+}
+
 #[test]
 fn no_change_is_called_none() {
     let folder = Folder::new("series-none");
