@@ -8,7 +8,7 @@ mod model;
 use ffai::Error;
 use ffai::evaluate::{
     Against, Divergence, Job, Likelihood, Method, Perplexity, PerplexityOptions, Query, SavedLogits, continuation,
-    continuation_divergence, divergence, likelihoods, perplexity, rolling_likelihoods, same_vocabulary, save_reference,
+    divergence, divergence_of, likelihoods, perplexity, rolling_likelihoods, same_vocabulary, save_reference,
     score_all,
 };
 use ffai::generate::{Backend, Engine, OpenOptions, TokenScore};
@@ -282,7 +282,8 @@ fn models_of_different_vocabularies_are_not_compared() {
     assert_ne!(sizes[0], sizes[1], "the test needs two different ones");
     let error = diverge(Against::Engine(&mut one), &mut other, &[1; 64]).unwrap_err().to_string();
     assert!(sizes.iter().all(|size| error.contains(size)), "{error}");
-    let error = continuation_divergence(&mut one, &mut other, &[1; 8], 2).unwrap_err().to_string();
+    let mut jobs = std::iter::once(Job { tokens: vec![1; 8], scored: 2..8 });
+    let error = divergence_of(Against::Engine(&mut one), &mut other, &mut jobs).unwrap_err().to_string();
     assert!(sizes.iter().all(|size| error.contains(size)), "{error}");
 }
 

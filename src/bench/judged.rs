@@ -2,7 +2,7 @@
 
 use super::runner::BenchRunner;
 use super::{BenchOptions, BenchRow, Error};
-use crate::evaluate::{Divergence, NllSum, Part, continuation, continuation_divergence, parts};
+use crate::evaluate::{Divergence, Job, NllSum, Part, continuation, parts};
 use crate::text::ThinkingStyle;
 
 impl BenchRunner<'_> {
@@ -24,7 +24,7 @@ impl BenchRunner<'_> {
             ThinkingStyle::None => vec![Part::Answer; ids.len()],
             style => parts(self.tokenizer, &style, prompt, ids),
         };
-        let scores = continuation(self.engine, &tokens, prompt.len())?;
+        let scores = continuation(self.engine(), &tokens, prompt.len())?;
         let of = |wanted| NllSum::of(scores.iter().zip(&parts).filter(|(_, part)| **part == wanted).map(|pair| pair.0));
         let answer = of(Part::Answer);
         row.gen_perplexity = answer.perplexity();
@@ -32,8 +32,8 @@ impl BenchRunner<'_> {
         row.think_perplexity = of(Part::Thinking).perplexity();
         tracing::debug!(target: "ffai::bench", "{} generated tokens scored: {:?}", ids.len(), row.gen_perplexity);
 
-        let Some((reference, engine)) = self.both(options)? else { return Ok(()) };
-        let divergence = continuation_divergence(reference, engine, &tokens, prompt.len())?;
+        let job = Job { scored: prompt.len()..tokens.len(), tokens };
+        let Some(divergence) = self.diverged(options, &[job])? else { return Ok(()) };
         let mean = |wanted| {
             let pairs = divergence.positions.iter().zip(&parts).filter(|(_, part)| **part == wanted);
             Divergence { positions: pairs.map(|pair| *pair.0).collect() }.statistics().map(|found| found.mean_kld)

@@ -11,6 +11,7 @@ mod method;
 mod multi_turn;
 mod niah;
 mod options;
+mod reference;
 mod report;
 mod row;
 mod runner;

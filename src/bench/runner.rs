@@ -2,9 +2,9 @@
 
 use super::load::LoadMeter;
 use super::measured::{Rates, preview};
+use super::reference::{Opening, ReferenceModel};
 use super::report::timestamp;
 use super::{BenchOptions, BenchRow, Error, Load, Method, multi_turn, niah, summarization, tools, wikitext2};
-use crate::evaluate::same_vocabulary;
 use crate::generate::{Engine, Generation, Request, Session};
 use crate::text::{Bos, ChatTemplate, EncodeOptions, Special, Tokenizer};
 use crate::weights::Checkpoint;
@@ -18,28 +18,24 @@ use std::ops::ControlFlow;
 /// use ffai::generate::{OpenOptions, open};
 ///
 /// # fn main() -> Result<(), ffai::bench::Error> {
-/// let (mut engine, tokenizer) = open("model.gguf".as_ref(), &OpenOptions::default(), &mut |_done, _total| {})?;
+/// let (engine, tokenizer) = open("model.gguf".as_ref(), &OpenOptions::default(), &mut |_done, _total| {})?;
 /// let machine = Machine::here(&engine.device().name);
 /// let options = BenchOptions { prompt: Some("Once upon a time".to_owned()), ..BenchOptions::default() };
-/// let rows = BenchRunner::new(&mut engine, &tokenizer, "model.gguf").run(Method::Simple, &options)?;
+/// let rows = BenchRunner::new(engine, &tokenizer, "model.gguf").run(Method::Simple, &options)?;
 /// let files = ReportWriter::new("benchmarks", machine).append(&rows)?;
 /// println!("{}", files.markdown.display());
 /// # Ok(())
 /// # }
 /// ```
 pub struct BenchRunner<'e> {
-    pub(super) engine: &'e mut Engine,
+    pub(super) engine: Option<Engine>,
     pub(super) tokenizer: &'e Tokenizer,
     pub(super) model: String,
     pub(super) template: Option<ChatTemplate>,
     weight_format: Option<String>,
-    /// How the reference is opened, until it is.
-    waiting: Option<Opening<'e>>,
-    reference: Option<Engine>,
+    pub(super) reference: Option<ReferenceModel<'e>>,
+    pub(super) reopen: Option<Opening<'e>>,
 }
-
-/// Opens a model.
-type Opening<'e> = Box<dyn FnOnce() -> Result<(Engine, Tokenizer), crate::Error> + 'e>;
 
 /// What a method's runs gave, and what else the machine did meanwhile.
 pub(super) struct Measured<T> {
@@ -49,15 +45,15 @@ pub(super) struct Measured<T> {
 
 impl<'e> BenchRunner<'e> {
     /// For a model that is open; `model` is its name in rows.
-    pub fn new(engine: &'e mut Engine, tokenizer: &'e Tokenizer, model: impl Into<String>) -> Self {
+    pub fn new(engine: Engine, tokenizer: &'e Tokenizer, model: impl Into<String>) -> Self {
         Self {
-            engine,
+            engine: Some(engine),
             tokenizer,
             model: model.into(),
             template: None,
             weight_format: None,
-            waiting: None,
             reference: None,
+            reopen: None,
         }
     }
 
@@ -79,32 +75,17 @@ impl<'e> BenchRunner<'e> {
         self
     }
 
-    /// Compares with a reference, where [`BenchOptions::reference`] asks for it: divergences are measured over the same tokens. It is
-    /// opened when the runs are over, so that it takes part in none of their numbers.
-    #[must_use]
-    pub fn with_reference(mut self, open: impl FnOnce() -> Result<(Engine, Tokenizer), crate::Error> + 'e) -> Self {
-        self.waiting = Some(Box::new(open));
-        self
-    }
-
-    /// The reference, which is opened where it is not yet, and the model; `None` where nothing is to be compared.
-    ///
-    /// # Errors
-    /// The reference's own, and a vocabulary that is not the model's.
-    pub(super) fn both(&mut self, options: &BenchOptions) -> Result<Option<(&mut Engine, &mut Engine)>, Error> {
-        if options.reference {
-            self.open_reference()?;
+    /// The model, which is not away: only a comparison that failed leaves it so, and with it the run ends.
+    pub(super) fn engine(&mut self) -> &mut Engine {
+        match &mut self.engine {
+            Some(engine) => engine,
+            None => panic!("the model was taken off the device for its reference, and could not be opened again"),
         }
-        let reference = self.reference.as_mut().filter(|_| options.reference);
-        Ok(reference.map(|reference| (reference, &mut *self.engine)))
     }
 
-    fn open_reference(&mut self) -> Result<(), Error> {
-        let Some(open) = self.waiting.take() else { return Ok(()) };
-        let (reference, tokenizer) = open()?;
-        same_vocabulary(&tokenizer, self.tokenizer)?;
-        self.reference = Some(reference);
-        Ok(())
+    /// Gives the model back; `None` where it could not be opened again after its reference.
+    pub fn into_engine(self) -> Option<Engine> {
+        self.engine
     }
 
     /// Runs a method: one row, or one for each context of a sweep.
@@ -165,7 +146,7 @@ impl<'e> BenchRunner<'e> {
         options: &BenchOptions,
         mut run: impl FnMut(&mut Self) -> Result<T, Error>,
     ) -> Result<Measured<T>, Error> {
-        let meter = LoadMeter::begin(self.engine);
+        let meter = LoadMeter::begin(self.engine());
         for number in 1..=options.warmup {
             tracing::debug!(target: "ffai::bench", "warming up, {number} of {}", options.warmup);
             run(self)?;
@@ -192,7 +173,8 @@ impl<'e> BenchRunner<'e> {
     }
 
     pub(super) fn session(&mut self) -> Session<'_> {
-        match Session::new(self.engine, self.tokenizer) {
+        let tokenizer = self.tokenizer;
+        match Session::new(self.engine(), tokenizer) {
             Some(session) => session,
             None => panic!("all of the engine's sequences are in use by others"),
         }
@@ -226,8 +208,8 @@ impl<'e> BenchRunner<'e> {
     ///
     /// # Errors
     /// One that was asked for does not fit.
-    pub(super) fn contexts(&self, options: &BenchOptions, own: &[u32], room: usize) -> Result<Vec<u32>, Error> {
-        let most = (self.engine.context() as usize).saturating_sub(room);
+    pub(super) fn contexts(&mut self, options: &BenchOptions, own: &[u32], room: usize) -> Result<Vec<u32>, Error> {
+        let most = (self.engine().context() as usize).saturating_sub(room);
         let fits = |&tokens: &u32| tokens as usize <= most;
         if options.contexts.is_empty() {
             let fitting: Vec<u32> = own.iter().copied().filter(fits).collect();
@@ -245,9 +227,9 @@ impl<'e> BenchRunner<'e> {
     }
 
     /// A row with what does not depend on what is measured.
-    pub(super) fn row(&self, method: Method, options: &BenchOptions, load: Option<Load>) -> BenchRow {
-        let device = self.engine.device();
-        let element = format!("{:?}", self.engine.cache().shape().element).to_lowercase();
+    pub(super) fn row(&mut self, method: Method, options: &BenchOptions, load: Option<Load>) -> BenchRow {
+        let device = self.engine().device();
+        let element = format!("{:?}", self.engine().cache().shape().element).to_lowercase();
         BenchRow {
             model: self.model.clone(),
             method: method.name().to_owned(),

@@ -3,7 +3,7 @@
 use super::measured::{Rates, median};
 use super::runner::BenchRunner;
 use super::{BenchOptions, BenchRow, Error, Method};
-use crate::evaluate::{self, Against, Perplexity, PerplexityOptions, corpus, divergence, perplexity};
+use crate::evaluate::{self, Job, Perplexity, PerplexityOptions, corpus, perplexity};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -33,10 +33,10 @@ fn scored(
         chunks: None,
         bos: tokenizer.bos().filter(|_| tokenizer.adds_bos()),
     };
-    let baseline = runner.engine.memory().bytes();
+    let baseline = runner.engine().memory().bytes();
     let measured = runner.repeat(options, |runner| {
         let started = Instant::now();
-        let found = perplexity(runner.engine, tokens, &[], &how, Perplexity::default(), &mut |so_far| {
+        let found = perplexity(runner.engine(), tokens, &[], &how, Perplexity::default(), &mut |so_far| {
             let (chunks, running) = (so_far.chunks.len(), so_far.total.all.perplexity());
             tracing::debug!(target: "ffai::bench", "{chunks} chunks of {context} tokens: perplexity {running:?}");
             ControlFlow::Continue(())
@@ -55,20 +55,20 @@ fn scored(
         row.gen_perplexity = sum.perplexity();
         row.gen_perplexity_error = sum.standard_error();
     }
-    let memory = runner.engine.memory();
+    let memory = runner.engine().memory();
     row.baseline_gpu_bytes = baseline;
     row.peak_gpu_bytes = memory.bytes().max(baseline);
-    row.weights_bytes = runner.engine.model().weight_bytes();
+    row.weights_bytes = runner.engine().model().weight_bytes();
     row.wired_ticket_bytes = memory.working_set.unwrap_or(0);
-    let own = runner.engine.model().config().context;
+    let own = runner.engine().model().config().context;
     row.context_size = u64::from(if options.contexts.is_empty() { own } else { context });
     let seconds: Vec<f64> = measured.runs.iter().map(|run| run.1).collect();
     row.scores.extend(median(&seconds).map(|seconds| ("scoringSeconds".to_owned(), seconds)));
     row.scores.insert("chunkTokens".to_owned(), f64::from(context));
 
-    if let Some((reference, engine)) = runner.both(options)? {
-        let found =
-            divergence(Against::Engine(reference), engine, tokens, &how, 0, &mut |_| ControlFlow::Continue(()))?;
+    let count = how.count(tokens.len(), runner.engine().context() as usize).map_err(Error::from)?;
+    let jobs: Vec<Job> = (0..count).map(|index| how.job(tokens, index)).collect();
+    if let Some(found) = runner.diverged(options, &jobs)? {
         let mean = found.statistics().map(|statistics| statistics.mean_kld);
         row.gen_kl_divergence = mean.map(|mean| mean.value);
         row.gen_kl_divergence_error = mean.map(|mean| mean.error);

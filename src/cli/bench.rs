@@ -37,14 +37,21 @@ pub(crate) fn run(arguments: BenchArguments) -> Result<(), Ending> {
     };
     open.context = context(&checkpoint, &open, &options, method)?;
     let warm = (!arguments.on.no_prewarm).then_some(options.sampling);
-    let (mut engine, tokenizer) = load(&checkpoint, &open, warm, &mut output)?;
+    let (engine, tokenizer) = load(&checkpoint, &open, warm, &mut output)?;
 
     let machine = Machine::here(&engine.device().name);
     let template = ChatTemplate::find(&model.path, &tokenizer)?;
-    let runner = BenchRunner::new(&mut engine, &tokenizer, arguments.model());
+    let memory = engine.memory();
+    let beside = |in_use: u64| {
+        let budget = memory.budget.or(memory.working_set).map(|budget| budget.saturating_sub(in_use));
+        OpenOptions { memory_budget: budget, ..open.clone() }
+    };
+    let runner = BenchRunner::new(engine, &tokenizer, arguments.model());
     let mut runner = runner.with_template(template).with_checkpoint(&checkpoint);
     if let Some(reference) = &reference {
-        runner = runner.with_reference(|| open_checkpoint(reference, &open, &mut |_, _| {}));
+        runner = runner
+            .with_reference(|in_use| open_checkpoint(reference, &beside(in_use), &mut |_, _| {}))
+            .with_reopening(|in_use| open_checkpoint(&checkpoint, &beside(in_use), &mut |_, _| {}));
     }
     let rows = runner.run(method, &options)?;
     let writer = ReportWriter::new(&arguments.report_dir, machine);

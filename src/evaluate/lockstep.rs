@@ -11,7 +11,8 @@ use rayon::prelude::*;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Bytes of logits that are held of each model at a time.
 const HELD_BYTES: usize = 64 << 20;
@@ -65,21 +66,20 @@ pub fn divergence(
     Ok(result)
 }
 
-/// Compares two models over the tokens of a text from number `first` (at least 1) on, each given all before it.
+/// Compares a candidate with a reference over jobs, which are numbered from 0 where the reference is a file.
 ///
 /// # Errors
-/// As [`divergence`].
-pub fn continuation_divergence(
-    reference: &mut Engine,
+/// Vocabularies of different sizes, jobs longer than a context, and those of the devices and the file.
+pub fn divergence_of(
+    mut against: Against<'_>,
     candidate: &mut Engine,
-    tokens: &[u32],
-    first: usize,
+    jobs: &mut dyn Iterator<Item = Job>,
 ) -> Result<Divergence, Error> {
-    let mut against = Against::Engine(reference);
     check_sizes(&against, candidate)?;
-    let job = Job { tokens: tokens.to_vec(), scored: first..tokens.len() };
     let mut result = Divergence::default();
-    compare(&mut against, candidate, &job, 0, &mut result)?;
+    for (index, job) in jobs.enumerate() {
+        compare(&mut against, candidate, &job, index, &mut result)?;
+    }
     Ok(result)
 }
 
@@ -160,27 +160,6 @@ pub fn save_reference(
     writer.finish()
 }
 
-/// Writes what a reference says of some of the chunks of a text as it says it, where both models do not fit the device together.
-///
-/// # Errors
-/// Those of the device and of the file.
-pub fn save_raw(
-    reference: &mut Engine,
-    tokens: &[u32],
-    options: &PerplexityOptions,
-    chunks: std::ops::Range<usize>,
-    file: File,
-    name: &Path,
-) -> Result<RawLogits, Error> {
-    let vocab = reference.model().config().vocab as usize;
-    let mut raw = RawLogits { file, path: name.to_owned(), vocab };
-    for index in chunks {
-        each_row(reference, &options.job(tokens, index), &mut |logits| raw.write(logits))?;
-    }
-    raw.file.seek(SeekFrom::Start(0)).map_err(|source| Error::File { path: name.to_owned(), source })?;
-    Ok(raw)
-}
-
 fn each_row(engine: &mut Engine, job: &Job, on_row: &mut dyn FnMut(&[f32]) -> Result<(), Error>) -> Result<(), Error> {
     let mut walk = Walk::begin(engine);
     for piece in pieces(job, walk.vocab()) {
@@ -191,19 +170,39 @@ fn each_row(engine: &mut Engine, job: &Job, on_row: &mut dyn FnMut(&[f32]) -> Re
     Ok(())
 }
 
-/// Logits of many positions in a file, one after the other.
+/// Logits of many positions in a temporary file, which is gone when this is: what a reference says, as it says it, where both models do
+/// not fit the device together.
 #[derive(Debug)]
 pub struct RawLogits {
     file: File,
-    path: std::path::PathBuf,
+    path: PathBuf,
     vocab: usize,
 }
 
 impl RawLogits {
+    /// Runs jobs on a reference. They are read back in the same order.
+    ///
+    /// # Errors
+    /// Those of the device and of the file.
+    pub fn of(reference: &mut Engine, jobs: &mut dyn Iterator<Item = Job>) -> Result<Self, Error> {
+        let nanoseconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let path = std::env::temp_dir().join(format!("ffai-logits-{}-{nanoseconds}", std::process::id()));
+        let file = File::options().read(true).write(true).create_new(true).open(&path);
+        let file = file.map_err(|source| Error::File { path: path.clone(), source })?;
+        let mut raw = Self { file, path, vocab: reference.model().config().vocab as usize };
+        for job in jobs {
+            each_row(reference, &job, &mut |logits| raw.write(logits))?;
+        }
+        raw.file.seek(SeekFrom::Start(0)).map_err(|source| raw.failed(source))?;
+        Ok(raw)
+    }
+
+    fn failed(&self, source: std::io::Error) -> Error {
+        Error::File { path: self.path.clone(), source }
+    }
+
     fn write(&mut self, logits: &[f32]) -> Result<(), Error> {
-        self.file
-            .write_all(bytemuck::cast_slice(logits))
-            .map_err(|source| Error::File { path: self.path.clone(), source })
+        self.file.write_all(bytemuck::cast_slice(logits)).map_err(|source| self.failed(source))
     }
 
     /// The next positions.
@@ -211,9 +210,16 @@ impl RawLogits {
         let row = |_| {
             let mut row = vec![0.0f32; self.vocab];
             let read = self.file.read_exact(bytemuck::cast_slice_mut(&mut row));
-            read.map(|()| row).map_err(|source| Error::File { path: self.path.clone(), source })
+            read.map(|()| row).map_err(|source| self.failed(source))
         };
         (0..rows).map(row).collect()
+    }
+}
+
+impl Drop for RawLogits {
+    fn drop(&mut self) {
+        // One that stays lies where such files are cleared away.
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 

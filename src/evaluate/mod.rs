@@ -17,7 +17,7 @@ pub use batches::{Job, score_all};
 pub use corpus::{Corpus, corpus};
 pub use divergence::{Divergence, Estimate, Pair, Position, Reference, Statistics};
 pub use likelihood::{Likelihood, Query, likelihoods, rolling_likelihoods};
-pub use lockstep::{Against, RawLogits, continuation_divergence, divergence, save_raw, save_reference};
+pub use lockstep::{Against, RawLogits, divergence, divergence_of, save_reference};
 pub use perplexity::{ChunkSum, Method, NllSum, Perplexity, PerplexityOptions, continuation, perplexity};
 pub use saved_logits::{SavedLogits, SavedLogitsWriter};
 pub use thinking::{Part, parts};

@@ -3,10 +3,7 @@
 use super::Arguments;
 use crate::failure::Failure;
 use crate::progress::Progress;
-use ffai::evaluate::{Against, Divergence, Method, PerplexityOptions, divergence, save_raw};
-use std::fs::File;
-use std::ops::ControlFlow;
-use std::path::PathBuf;
+use ffai::evaluate::{Against, Divergence, Method, PerplexityOptions, RawLogits, divergence_of};
 
 /// Bytes of the reference's logits that lie on disk at a time.
 const DISK_BYTES: usize = 2 << 30;
@@ -24,46 +21,18 @@ pub(super) fn compare(
     let count = options.count(tokens.len(), usize::MAX)?;
     let progress = Progress::new(0, count);
     while first < count {
-        let scratch = Scratch::new()?;
-        let mut raw = {
+        let (mut raw, end) = {
             let (mut engine, _) = arguments.running.open_model(reference, context)?;
             let row = engine.model().config().vocab as usize * 4;
             let chunk = row * options.job(tokens, 0).scored.len();
             let end = count.min(first + (DISK_BYTES / chunk).max(1));
-            let raw = save_raw(&mut engine, tokens, options, first..end, scratch.file()?, &scratch.0)?;
-            (raw, end)
+            (RawLogits::of(&mut engine, &mut (first..end).map(|index| options.job(tokens, index)))?, end)
         };
         let (mut candidate, _) = arguments.running.open_for(context)?;
-        let group = PerplexityOptions { chunks: Some(raw.1), ..*options };
-        let part = divergence(Against::Raw(&mut raw.0), &mut candidate, tokens, &group, first, &mut |_| {
-            ControlFlow::Continue(())
-        })?;
-        result.positions.extend(part.positions);
-        first = raw.1;
+        let mut jobs = (first..end).map(|index| options.job(tokens, index));
+        result.positions.extend(divergence_of(Against::Raw(&mut raw), &mut candidate, &mut jobs)?.positions);
+        first = end;
         progress.at(first, String::new());
     }
     Ok(result)
-}
-
-/// A file that is gone when this is.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Self, Failure> {
-        let nanoseconds =
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-        Ok(Self(std::env::temp_dir().join(format!("ffai-kld-{}-{nanoseconds}", std::process::id()))))
-    }
-
-    fn file(&self) -> Result<File, Failure> {
-        let file = File::options().read(true).write(true).create_new(true).open(&self.0);
-        file.map_err(|source| ffai::Error::File { path: self.0.clone(), source }.into())
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // It may never have been made; one that stays lies where such files are cleared away.
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
