@@ -15,8 +15,26 @@ const MOST_LOOKED: usize = 1000;
 const HINT: &str =
     "give target/criterion after `cargo bench`, or target/criterion/NAME after `cargo bench -- --save-baseline NAME`";
 
+/// Which baselines are read.
+enum Baselines<'n> {
+    /// The one of this name.
+    One(&'n str),
+    /// Every one whose name begins so: each is a run.
+    Runs(&'n str),
+}
+
+impl Baselines<'_> {
+    fn has(&self, name: &str) -> bool {
+        match self {
+            Self::One(wanted) => name == *wanted,
+            Self::Runs(beginning) => name.starts_with(beginning),
+        }
+    }
+}
+
 /// Reads the benchmarks under `path`. Of a folder those of the last run, of a folder and a name behind it those of the baseline of
-/// that name, and of a single baseline's folder that one.
+/// that name, and of a single baseline's folder that one. A name that ends in `*` stands for every baseline that begins so: what each
+/// of these runs found on average is one value then, so that what runs differ by is known.
 pub(in crate::compare) fn read(path: &Path) -> Result<Series, Failure> {
     let file = path.display().to_string();
     let (folder, baseline) = if path.is_dir() {
@@ -29,12 +47,22 @@ pub(in crate::compare) fn read(path: &Path) -> Result<Series, Failure> {
         }
     };
     let mut found = Vec::new();
+    let wanted = match baseline.strip_suffix('*') {
+        Some(beginning) => Baselines::Runs(beginning),
+        None => Baselines::One(baseline),
+    };
     if is_baseline(folder) {
         found.push(folder.to_owned());
     } else {
-        walk(folder, baseline, DEEPEST, &mut found)?;
+        walk(folder, &wanted, DEEPEST, &mut found)?;
     }
-    let benchmarks = found.iter().map(|folder| benchmark(folder)).collect::<Result<Vec<Row>, Failure>>()?;
+    let mut benchmarks = found.iter().map(|folder| benchmark(folder)).collect::<Result<Vec<Row>, Failure>>()?;
+    if let Baselines::Runs(_) = wanted {
+        for column in benchmarks.iter_mut().flat_map(|row| &mut row.columns) {
+            column.values = vec![column.values.iter().sum::<f64>() / column.values.len() as f64];
+            column.error = None;
+        }
+    }
     if benchmarks.is_empty() {
         return Err(none(&file, baseline));
     }
@@ -66,8 +94,8 @@ fn is_baseline(folder: &Path) -> bool {
     folder.join("benchmark.json").is_file()
 }
 
-/// The folders called `baseline` that hold a benchmark, in alphabetical order.
-fn walk(folder: &Path, baseline: &str, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+/// The folders called as `wanted` that hold a benchmark, in alphabetical order.
+fn walk(folder: &Path, wanted: &Baselines<'_>, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let unreadable =
         |error| Failure::usage(format!("cannot read {}: {error}", folder.display())).with_hint(HINT.to_owned());
     let mut inner = Vec::new();
@@ -80,10 +108,12 @@ fn walk(folder: &Path, baseline: &str, depth: usize, found: &mut Vec<PathBuf>) -
     }
     inner.sort();
     for folder in inner {
-        if folder.file_name().is_some_and(|name| name == baseline) && is_baseline(&folder) {
+        if folder.file_name().and_then(|name| name.to_str()).is_some_and(|name| wanted.has(name))
+            && is_baseline(&folder)
+        {
             found.push(folder);
         } else if depth > 0 {
-            walk(&folder, baseline, depth - 1, found)?;
+            walk(&folder, wanted, depth - 1, found)?;
         }
     }
     Ok(())

@@ -101,6 +101,26 @@ fn a_baseline_of_criterion_is_named_behind_its_folder() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("a baseline `absent`, found none"));
 }
 
+/// Samples of one run lie close together and runs lie apart: of single runs that is a change, of several it is not.
+#[test]
+fn several_runs_of_criterion_tell_what_runs_differ_by() {
+    let folder = Folder::new("series-runs");
+    let run = |name: &str, time: f64| {
+        let samples: Vec<f64> = (0..10).map(|sample| time * (1.0 + 0.001 * f64::from(sample % 3))).collect();
+        criterion(&folder, &format!("benches/softmax/{name}"), "softmax", &samples);
+    };
+    for (index, time) in [100.0, 112.0, 95.0, 108.0, 99.0].into_iter().enumerate() {
+        run(&format!("before{index}"), time);
+        run(&format!("after{index}"), 203.0 - time);
+        run(&format!("slow{index}"), time * 2.0);
+    }
+    run("new", 100.0);
+    let all = |name: &str| folder.path(&format!("benches/{name}"));
+    assert_eq!(compare_files(&all("before0"), &all("before1"), &[]).status, 1);
+    assert_eq!(compare_files(&all("before*"), &all("after*"), &[]).verdict(), "can't tell");
+    assert_eq!(compare_files(&all("before*"), &all("slow*"), &[]).status, 1);
+}
+
 /// Where criterion kept no samples, its mean with its error stands for them.
 #[test]
 fn estimates_stand_for_samples_that_were_not_kept() {
