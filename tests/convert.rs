@@ -72,10 +72,9 @@ fn divergence_from_the_source_rises_as_bits_fall() {
     let klds: Vec<f64> = [8, 6, 5, 4, 3, 2]
         .map(|bits| {
             let (folder, _) = converted(&format!("kld-{bits}"), &source, &quantized(bits, 32));
-            let found =
-                divergence(Against::Engine(&mut reference), &mut open(&folder), &tokens, &options, 0, &mut |_| {
-                    ControlFlow::Continue(())
-                });
+            let found = divergence(Against::Engine(&mut reference), &mut open(&folder), &tokens, &options, &mut |_| {
+                ControlFlow::Continue(())
+            });
             found.unwrap().statistics().unwrap().mean_kld.value
         })
         .to_vec();

@@ -203,7 +203,7 @@ fn perplexity_is_that_of_the_logits_and_goes_on_where_it_stopped() {
 }
 
 fn diverge(against: Against<'_>, candidate: &mut Engine, tokens: &[u32]) -> Result<Divergence, Error> {
-    divergence(against, candidate, tokens, &options(32, Method::Chunked), 0, &mut |_| ControlFlow::Continue(()))
+    divergence(against, candidate, tokens, &options(32, Method::Chunked), &mut |_| ControlFlow::Continue(()))
 }
 
 #[test]
@@ -283,7 +283,9 @@ fn models_of_different_vocabularies_are_not_compared() {
     let error = diverge(Against::Engine(&mut one), &mut other, &[1; 64]).unwrap_err().to_string();
     assert!(sizes.iter().all(|size| error.contains(size)), "{error}");
     let mut jobs = std::iter::once(Job { tokens: vec![1; 8], scored: 2..8 });
-    let error = divergence_of(Against::Engine(&mut one), &mut other, &mut jobs).unwrap_err().to_string();
+    let error = divergence_of(Against::Engine(&mut one), &mut other, &mut jobs, &mut |_| ControlFlow::Continue(()))
+        .unwrap_err()
+        .to_string();
     assert!(sizes.iter().all(|size| error.contains(size)), "{error}");
 }
 

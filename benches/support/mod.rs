@@ -8,6 +8,7 @@ mod folder_writer;
 mod gguf_writer;
 
 use crate::folder::Folder;
+use ffai::graph::Rng;
 use folder_writer::FolderWriter;
 use gguf_writer::{GgufWriter, Item};
 use serde_json::json;
@@ -43,21 +44,13 @@ const LAYER: [Shape; 7] = [
 ];
 const NORMS: [(&str, &str); 2] = [("attn_norm", "input_layernorm"), ("ffn_norm", "post_attention_layernorm")];
 
-/// Numbers by Vigna's SplitMix64.
-struct Random(u64);
+/// Weights out of random numbers.
+struct Random(Rng);
 
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     /// Evenly between −0.1 and 0.1, so that sums over a row stay near 1.
     fn weight(&mut self) -> f32 {
-        ((self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0) * 0.1
+        ((self.0.bits() >> 40) as f32 / (1u64 << 23) as f32 - 1.0) * 0.1
     }
 
     fn bf16(&mut self, count: u64) -> Vec<u8> {
@@ -69,7 +62,7 @@ impl Random {
         let scale = half::f16::from_f32(0.1 / 127.0).to_le_bytes();
         (0..count / 32)
             .flat_map(|_| {
-                let words: [u64; 4] = std::array::from_fn(|_| self.next());
+                let words: [u64; 4] = std::array::from_fn(|_| self.0.bits());
                 scale.into_iter().chain(words.into_iter().flat_map(u64::to_le_bytes))
             })
             .collect()
@@ -82,7 +75,7 @@ fn ones(count: u64) -> Vec<u8> {
 
 /// A GGUF file in Q8_0, in a folder that goes away with its owner.
 pub(crate) fn gguf() -> (Folder, PathBuf) {
-    let mut random = Random(1);
+    let mut random = Random(Rng(1));
     let mut writer = GgufWriter::new()
         .key("general.architecture", Item::Text("llama"))
         .key("llama.block_count", Item::U32(LAYERS as u32))
@@ -112,7 +105,7 @@ pub(crate) fn gguf() -> (Folder, PathBuf) {
 
 /// The same shape as a folder of safetensors in bf16.
 pub(crate) fn safetensors() -> Folder {
-    let mut random = Random(2);
+    let mut random = Random(Rng(2));
     let mut tensors = Vec::new();
     let mut add = |name: String, dtype: &str, shape: &[u64], data| {
         tensors.push(folder_writer::Tensor { name, dtype: dtype.to_owned(), shape: shape.to_vec(), data });

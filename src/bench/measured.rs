@@ -1,7 +1,7 @@
 //! From runs to the numbers of a row.
 
 use super::{BenchRow, Spread};
-use crate::measure::GenerationStats;
+use crate::measure::{GenerationStats, median};
 
 /// What one run of a method measured, by the clocks of [`GenerationStats`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -85,18 +85,6 @@ impl Spread {
             standard_deviation: if samples.len() > 1 { (squares / (count - 1.0)).sqrt() } else { 0.0 },
             samples: samples.to_vec(),
         }
-    }
-}
-
-/// The middle of the samples, of an even number the mean of the two in the middle.
-pub(super) fn median(samples: &[f64]) -> Option<f64> {
-    let mut sorted = samples.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => None,
-        odd if odd % 2 == 1 => Some(sorted[middle]),
-        _ => Some((sorted[middle - 1] + sorted[middle]) / 2.0),
     }
 }
 

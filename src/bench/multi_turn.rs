@@ -1,10 +1,10 @@
 //! `multi-turn`: a conversation whose replies are fed back, on one sequence, so that only what is new runs.
 
-use super::measured::{Rates, median, preview};
+use super::measured::{Rates, preview};
 use super::runner::BenchRunner;
 use super::{BenchOptions, BenchRow, Error, Method};
 use crate::generate::{Generation, Request};
-use crate::measure::GenerationStats;
+use crate::measure::{GenerationStats, median};
 use crate::text::{Bos, ChatInput, ChatTemplate, EncodeOptions, Message, Special, Tokenizer};
 use std::ops::ControlFlow;
 

@@ -6,6 +6,7 @@ use crate::evaluate::{Against, Divergence, Job, RawLogits, divergence_of, same_v
 use crate::generate::Engine;
 use crate::graph::ExecuteError;
 use crate::text::Tokenizer;
+use std::ops::ControlFlow;
 
 /// Opens a model beside what takes so many bytes of the device already.
 pub(super) type Opening<'e> = Box<dyn FnMut(u64) -> Result<(Engine, Tokenizer), crate::Error> + 'e>;
@@ -52,7 +53,7 @@ impl<'e> BenchRunner<'e> {
             }
         }
         let (Some(reference), Some(engine)) = (&mut reference.engine, &mut self.engine) else { return Ok(None) };
-        Ok(Some(divergence_of(Against::Engine(reference), engine, &mut jobs.iter().cloned())?))
+        Ok(Some(compared(Against::Engine(reference), engine, jobs)?))
     }
 
     /// Takes the model off the device while the reference runs.
@@ -68,8 +69,12 @@ impl<'e> BenchRunner<'e> {
             RawLogits::of(&mut engine, &mut jobs.iter().cloned())?
         };
         let engine = self.engine.insert(reopen(0)?.0);
-        Ok(divergence_of(Against::Raw(&mut raw), engine, &mut jobs.iter().cloned())?)
+        Ok(compared(Against::Raw(&mut raw), engine, jobs)?)
     }
+}
+
+fn compared(against: Against<'_>, engine: &mut Engine, jobs: &[Job]) -> Result<Divergence, crate::Error> {
+    divergence_of(against, engine, &mut jobs.iter().cloned(), &mut |_| ControlFlow::Continue(()))
 }
 
 fn no_room(error: &crate::Error) -> bool {

@@ -1,9 +1,10 @@
 //! `wikitext2`: perplexity of the test part of WikiText-2, in chunks, as `tools perplexity` scores it.
 
-use super::measured::{Rates, median};
+use super::measured::Rates;
 use super::runner::BenchRunner;
 use super::{BenchOptions, BenchRow, Error, Method};
 use crate::evaluate::{self, Job, Perplexity, PerplexityOptions, corpus, perplexity};
+use crate::measure::median;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -26,12 +27,11 @@ fn scored(
     tokens: &[u32],
     context: u32,
 ) -> Result<BenchRow, Error> {
-    let tokenizer = runner.tokenizer;
     let how = PerplexityOptions {
         method: evaluate::Method::Chunked,
         context: context as usize,
         chunks: None,
-        bos: tokenizer.bos().filter(|_| tokenizer.adds_bos()),
+        bos: runner.tokenizer.leading_bos(),
     };
     let baseline = runner.engine().memory().bytes();
     let measured = runner.repeat(options, |runner| {
@@ -66,8 +66,7 @@ fn scored(
     row.scores.extend(median(&seconds).map(|seconds| ("scoringSeconds".to_owned(), seconds)));
     row.scores.insert("chunkTokens".to_owned(), f64::from(context));
 
-    let count = how.count(tokens.len(), runner.engine().context() as usize).map_err(Error::from)?;
-    let jobs: Vec<Job> = (0..count).map(|index| how.job(tokens, index)).collect();
+    let jobs: Vec<Job> = how.jobs(tokens, runner.engine().context() as usize)?.collect();
     if let Some(found) = runner.diverged(options, &jobs)? {
         let mean = found.statistics().map(|statistics| statistics.mean_kld);
         row.gen_kl_divergence = mean.map(|mean| mean.value);

@@ -37,36 +37,26 @@ impl Against<'_> {
     }
 }
 
-/// Compares a candidate with a reference over the chunks of a text, from number `first` of them on. `on_chunk` hears of each chunk and
-/// may end the run.
+/// Compares a candidate with a reference over the chunks of a text. `on_chunk` hears of each and may end the run.
 ///
 /// # Errors
-/// Vocabularies of different sizes, those of [`PerplexityOptions::count`], and those of the devices and the file.
+/// Those of [`PerplexityOptions::count`] and of [`divergence_of`].
 pub fn divergence(
-    mut against: Against<'_>,
+    against: Against<'_>,
     candidate: &mut Engine,
     tokens: &[u32],
     options: &PerplexityOptions,
-    first: usize,
     on_chunk: &mut dyn FnMut(&Divergence) -> ControlFlow<()>,
 ) -> Result<Divergence, Error> {
-    check_sizes(&against, candidate)?;
-    let count = options.count(tokens.len(), candidate.context() as usize)?;
     if let Against::Engine(reference) = &against {
         options.count(tokens.len(), reference.context() as usize)?;
     }
-    let mut result = Divergence::default();
-    for index in first..count {
-        let job = options.job(tokens, index);
-        compare(&mut against, candidate, &job, index, &mut result)?;
-        if on_chunk(&result).is_break() {
-            break;
-        }
-    }
-    Ok(result)
+    let mut jobs = options.jobs(tokens, candidate.context() as usize)?;
+    divergence_of(against, candidate, &mut jobs, on_chunk)
 }
 
-/// Compares a candidate with a reference over jobs, which are numbered from 0 where the reference is a file.
+/// Compares a candidate with a reference over jobs, which are numbered from 0 where the reference is a file. `on_job` hears of each and
+/// may end the run.
 ///
 /// # Errors
 /// Vocabularies of different sizes, jobs longer than a context, and those of the devices and the file.
@@ -74,11 +64,15 @@ pub fn divergence_of(
     mut against: Against<'_>,
     candidate: &mut Engine,
     jobs: &mut dyn Iterator<Item = Job>,
+    on_job: &mut dyn FnMut(&Divergence) -> ControlFlow<()>,
 ) -> Result<Divergence, Error> {
     check_sizes(&against, candidate)?;
     let mut result = Divergence::default();
     for (index, job) in jobs.enumerate() {
         compare(&mut against, candidate, &job, index, &mut result)?;
+        if on_job(&result).is_break() {
+            break;
+        }
     }
     Ok(result)
 }
@@ -153,8 +147,8 @@ pub fn save_reference(
     let count = options.count(tokens.len(), reference.context() as usize)?;
     let vocab = reference.model().config().vocab as usize;
     let mut writer = SavedLogitsWriter::create(path, tokens, options.context, vocab, count)?;
-    for index in 0..count {
-        each_row(reference, &options.job(tokens, index), &mut |logits| writer.row(logits))?;
+    for (index, job) in options.jobs(tokens, reference.context() as usize)?.enumerate() {
+        each_row(reference, &job, &mut |logits| writer.row(logits))?;
         on_chunk(index + 1);
     }
     writer.finish()

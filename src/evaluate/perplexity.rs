@@ -74,6 +74,15 @@ impl PerplexityOptions {
         }
     }
 
+    /// Every chunk or window of a text, for an engine whose context is `most`.
+    ///
+    /// # Errors
+    /// Those of [`PerplexityOptions::count`].
+    pub fn jobs<'t>(&self, tokens: &'t [u32], most: usize) -> Result<impl Iterator<Item = Job> + use<'t>, Error> {
+        let (options, count) = (*self, self.count(tokens.len(), most)?);
+        Ok((0..count).map(move |index| options.job(tokens, index)))
+    }
+
     /// Chunk or window number `index` of a text, and what of it is scored.
     pub fn job(&self, tokens: &[u32], index: usize) -> Job {
         let start = index * self.context;
@@ -205,10 +214,9 @@ pub fn perplexity(
     done: Perplexity,
     on_chunk: &mut dyn FnMut(&Perplexity) -> ControlFlow<()>,
 ) -> Result<Perplexity, Error> {
-    let count = options.count(tokens.len(), engine.context() as usize)?;
     let mut result = done;
     let first = result.chunks.len();
-    let mut jobs = (first..count).map(|index| Ok(options.job(tokens, index)));
+    let mut jobs = options.jobs(tokens, engine.context() as usize)?.skip(first).map(Ok);
     score_all(engine, &mut jobs, &mut |index, scores| {
         // Of a job the last token is scored: where that stands, the others stand before it.
         let end = match options.method {

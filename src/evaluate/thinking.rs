@@ -21,8 +21,7 @@ pub fn parts(tokenizer: &Tokenizer, style: &ThinkingStyle, prompt: &[u32], ids: 
     let mut thinking = split.is_thinking();
     let mut text = String::new();
     let part = |&id: &u32| {
-        let mark = tokenizer.is_control(id) && tokenizer.token_text(id).is_some_and(|text| style.is_mark(text));
-        let controls = if mark { Controls::Show } else { detokenizer.controls() };
+        let controls = if style.is_mark_token(tokenizer, id) { Controls::Show } else { detokenizer.controls() };
         text.clear();
         detokenizer.push_as(tokenizer, id, controls, &mut text);
         split.tell_token(&text, &mut |_| {});

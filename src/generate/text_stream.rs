@@ -79,7 +79,9 @@ impl<'t> TextStream<'t> {
     /// Adds a token and tells of it: what the listener wants, and whether the text ended with a stop string.
     pub(super) fn token(&mut self, token: u32, listener: &mut Listener<'_>) -> (ControlFlow<()>, bool) {
         self.written.ids.push(token);
-        let controls = if self.is_mark(token) { Controls::Show } else { self.detokenizer.controls() };
+        // Marks that are control tokens are written out all the same: they tell thinking from answer.
+        let controls =
+            if self.style.is_mark_token(self.tokenizer, token) { Controls::Show } else { self.detokenizer.controls() };
         self.decoded.clear();
         self.detokenizer.push_as(self.tokenizer, token, controls, &mut self.decoded);
         self.certain.clear();
@@ -93,12 +95,6 @@ impl<'t> TextStream<'t> {
             }
         });
         (flow, stopped.is_some())
-    }
-
-    /// Marks of the style that are control tokens are written out all the same: they tell thinking from answer.
-    fn is_mark(&self, token: u32) -> bool {
-        self.tokenizer.is_control(token)
-            && self.tokenizer.token_text(token).is_some_and(|text| self.style.is_mark(text))
     }
 
     /// Gives out the text that was held back: the reason why the run ended, and all that was written. A stop string may turn out

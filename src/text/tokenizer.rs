@@ -223,6 +223,12 @@ impl Tokenizer {
         self.bos.is_some_and(|bos| self.before.contains(&bos))
     }
 
+    /// The beginning-of-text token, where the model wants text to begin with it.
+    #[must_use]
+    pub fn leading_bos(&self) -> Option<u32> {
+        self.bos.filter(|_| self.adds_bos())
+    }
+
     /// Whether encoding puts a space before text, which decoding takes away again.
     #[must_use]
     pub fn adds_space_prefix(&self) -> bool {

@@ -27,9 +27,9 @@ impl Cutting {
         self.ctx.or((method == Method::Chunked).then_some(CONTEXT))
     }
 
-    /// Whether the tokens of a chunk were asked for.
-    pub(crate) fn ctx_given(&self) -> bool {
-        self.ctx.is_some()
+    /// The tokens of a chunk that were asked for.
+    pub(crate) fn ctx(&self) -> Option<u32> {
+        self.ctx
     }
 
     /// The most chunks.
@@ -50,7 +50,7 @@ impl Cutting {
         let wanted = chunks.map(|chunks| chunks.saturating_mul(context).saturating_add(1));
         let mut tokens = corpus(file, tokenizer, wanted)?.tokens;
         tokens.truncate(wanted.unwrap_or(usize::MAX));
-        let options = PerplexityOptions { method, context, chunks, bos: bos(tokenizer) };
+        let options = PerplexityOptions { method, context, chunks, bos: tokenizer.leading_bos() };
         options.count(tokens.len(), engine.context() as usize)?;
         Ok((tokens, options))
     }
@@ -66,9 +66,4 @@ pub(crate) fn check(file: &Path) -> Result<(), Failure> {
         return Err(ffai::Error::EmptyText { path: file.to_owned() }.into());
     }
     Ok(())
-}
-
-/// What a chunk begins with, where the model wants a text to.
-pub(crate) fn bos(tokenizer: &Tokenizer) -> Option<u32> {
-    tokenizer.bos().filter(|_| tokenizer.adds_bos())
 }

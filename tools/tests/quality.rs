@@ -2,41 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+mod support;
+
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use support::{fails, json, prints, scratch, tools};
 
 fn golden(name: &str) -> String {
     format!("{}/../tests/golden/{name}", env!("CARGO_MANIFEST_DIR"))
-}
-
-fn tools(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tools")).args(arguments).stdin(Stdio::null()).output().unwrap()
-}
-
-fn prints(arguments: &[&str]) -> String {
-    let output = tools(arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn json(arguments: &[&str]) -> Value {
-    serde_json::from_str(&prints(arguments)).unwrap()
-}
-
-/// Status 1, nothing on standard output, and a message that says all of `parts`.
-fn fails(arguments: &[&str], parts: &[&str]) {
-    let output = tools(arguments);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(output.stdout.is_empty());
-    assert!(parts.iter().all(|part| stderr.contains(part)), "{stderr}");
-}
-
-fn scratch(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("quality-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
 }
 
 fn file(name: &str, content: &[u8]) -> String {
@@ -99,17 +71,17 @@ fn a_run_goes_on_where_an_earlier_one_was_killed() {
     assert!((apart - 15.0 / count).abs() < 1e-6, "{apart}");
     let mut other = run;
     other[6] = "16";
-    fails(&other, &["another", "--resume"]);
+    fails(&other, 1, &["another", "--resume"]);
     std::fs::write(&kept, "{").unwrap();
-    fails(&run, &["kept.json", "hint: "]);
+    fails(&run, 1, &["kept.json", "hint: "]);
 }
 
 #[test]
 fn texts_that_cannot_be_scored_are_refused() {
     let model = golden("llama/llama3.gguf");
     let run = |file: &str, parts: &[&str]| {
-        fails(&["perplexity", "--model", &model, "--file", file, "--ctx", "32"], parts);
-        fails(&["kld", "--model", &model, "--ref-model", &model, "--file", file, "--ctx", "32"], parts);
+        fails(&["perplexity", "--model", &model, "--file", file, "--ctx", "32"], 1, parts);
+        fails(&["kld", "--model", &model, "--ref-model", &model, "--file", file, "--ctx", "32"], 1, parts);
     };
     run(&file("empty", b""), &["empty"]);
     run(&file("short", b"Hello"), &["too short", "at least 32 tokens"]);
@@ -128,7 +100,7 @@ fn a_gigabyte_of_text_takes_bounded_memory() {
         .unwrap();
     large.set_len(1 << 30).unwrap();
     let name = path.display().to_string();
-    fails(&["perplexity", "--model", &model, "--file", &name, "--ctx", "32"], &["1073741824", "--chunks"]);
+    fails(&["perplexity", "--model", &model, "--file", &name, "--ctx", "32"], 1, &["1073741824", "--chunks"]);
     let some = json(&["perplexity", "--model", &model, "--file", &name, "--ctx", "32", "--chunks", "3", "--json"]);
     assert_eq!(some["scored_tokens"], 45);
     std::fs::remove_file(path).unwrap();
@@ -159,7 +131,7 @@ fn a_model_beside_itself_diverges_nowhere() {
     assert!(again["mean_kld"].as_f64().unwrap().abs() < 1e-3, "{again}");
     assert_eq!((&again["same_top"], &again["scored_tokens"]), (&own["same_top"], &own["scored_tokens"]));
     let other = file("other", "Something else altogether, and for quite a while. ".repeat(20).as_bytes());
-    fails(&["kld", "--model", &model, "--ref-logits", &saved, "--file", &other], &["differs from token"]);
+    fails(&["kld", "--model", &model, "--ref-logits", &saved, "--file", &other], 1, &["differs from token"]);
 }
 
 #[test]
@@ -168,11 +140,11 @@ fn what_cannot_be_compared_is_refused_before_anything_runs() {
     let [llama, same_size, gemma] = ["llama/llama3.gguf", "llama/llama2.gguf", "gemma2/gemma2.gguf"].map(golden);
     let refused = |other: &str, part: &str| {
         let run = ["kld", "--model", other, "--ref-model", &llama, "--file", &text, "--ctx", "32"];
-        fails(&run, &["the vocabularies differ", part]);
+        fails(&run, 1, &["the vocabularies differ", part]);
     };
     refused(&same_size, "token ");
     refused(&gemma, "the candidate ");
     let garbage = file("garbage", b"not logits at all, whatever its name says");
-    fails(&["kld", "--model", &llama, "--ref-logits", &garbage], &["_logits_", "hint: "]);
+    fails(&["kld", "--model", &llama, "--ref-logits", &garbage], 1, &["_logits_", "hint: "]);
     assert_eq!(tools(&["kld", "--model", &llama, "--file", &text]).status.code(), Some(2));
 }

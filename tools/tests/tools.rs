@@ -4,43 +4,15 @@
 
 #[path = "../../tests/support/npy.rs"]
 mod npy;
+mod support;
 
-use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use support::{fails, json, prints, scratch};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/llama");
 
 fn golden(name: &str) -> String {
     format!("{GOLDEN}/{name}")
-}
-
-fn tools(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tools")).args(arguments).stdin(Stdio::null()).output().unwrap()
-}
-
-fn prints(arguments: &[&str]) -> String {
-    let output = tools(arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn fails(arguments: &[&str], status: i32, part: &str) {
-    let output = tools(arguments);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(status), "{stderr}");
-    assert!(output.stdout.is_empty());
-    assert!(stderr.contains("error: ") && stderr.contains(part), "{stderr}");
-}
-
-fn json(arguments: &[&str]) -> Value {
-    serde_json::from_str(&prints(arguments)).unwrap()
-}
-
-fn scratch(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
 }
 
 fn nmse(got: &[Vec<f32>], want: &[Vec<f32>]) -> f64 {
@@ -111,18 +83,18 @@ fn bad_requests_leave_no_file() {
         (["--ids", "1,x", "--positions", "all"], 2, "found `x`"),
         (["--file", "no/such/file", "--positions", "all"], 1, "no/such/file"),
     ] {
-        fails(&[run.as_slice(), &line].concat(), status, part);
+        fails(&[run.as_slice(), &line].concat(), status, &[part]);
     }
     let long = vec!["1"; 257].join(",");
-    fails(&[run.as_slice(), &["--ids", &long, "--positions", "all"]].concat(), 1, "257 tokens were given");
-    fails(&["logits", "--model", &model, "--positions", "all", "-o", &file], 2, "--ids");
+    fails(&[run.as_slice(), &["--ids", &long, "--positions", "all"]].concat(), 1, &["257 tokens were given"]);
+    fails(&["logits", "--model", &model, "--positions", "all", "-o", &file], 2, &["--ids"]);
     fails(
         &["logits", "--model", "none.gguf", "--ids", "1", "--positions", "all", "-o", &file],
         1,
-        "no model at none.gguf",
+        &["no model at none.gguf"],
     );
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
-    fails(&["detokenize", "--model", &model, "--ids", "300"], 1, "token 300 is not in the vocabulary");
+    fails(&["detokenize", "--model", &model, "--ids", "300"], 1, &["token 300 is not in the vocabulary"]);
 }
 
 #[test]

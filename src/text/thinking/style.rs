@@ -89,6 +89,12 @@ impl ThinkingStyle {
         }
     }
 
+    /// Whether a token is a control token and one of the style's marks.
+    #[must_use]
+    pub fn is_mark_token(&self, tokenizer: &Tokenizer, id: u32) -> bool {
+        tokenizer.is_control(id) && tokenizer.token_text(id).is_some_and(|text| self.is_mark(text))
+    }
+
     /// The last turn of a prompt as [`ThinkingSplit::new`](super::ThinkingSplit::new) takes it: what follows the last control token
     /// that is no mark. So tags that a user wrote in a turn of theirs open nothing.
     #[must_use]

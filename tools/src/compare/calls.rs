@@ -1,8 +1,8 @@
 //! Ops that are called more or less often per token, that are new or gone, and the zones they stand in.
 
-use super::noise::median;
 use super::pairing::Pairing;
 use super::profile::{Moment, Work};
+use ffai::measure::median;
 use std::collections::BTreeSet;
 
 /// Groups of zones that a line names before it counts the rest.
@@ -60,7 +60,7 @@ fn typical(tokens: &Pairing, count: impl Fn(&Moment) -> f64) -> (f64, f64) {
         let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len().max(1) as f64;
         return (mean(before), mean(after));
     }
-    (median(before).unwrap_or(0.0), median(after).unwrap_or(0.0))
+    (median(&before).unwrap_or(0.0), median(&after).unwrap_or(0.0))
 }
 
 impl CallChange {

@@ -6,6 +6,7 @@ use super::memory;
 use super::pairing::Pairing;
 use super::profile::Profile;
 use super::times::{self, Finding, TimeChange};
+use super::verdict::Verdict;
 
 /// How far rounding may carry a loss past the threshold that it equals.
 const ROUNDING_PERCENT: f64 = 1e-9;
@@ -37,17 +38,6 @@ pub(super) struct Comparison<'a> {
     pub(super) total: Option<TimeChange>,
     /// Shown, and no part of the verdict: it is measured once.
     pub(super) prefill: Option<TimeChange>,
-}
-
-/// What all changes come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// A counter or memory rose, or the total lost more than the threshold.
-    Worse,
-    /// Ops slowed beyond the noise, and the total stayed within the threshold.
-    Slower,
-    Same,
-    Better,
 }
 
 impl<'a> Comparison<'a> {
@@ -133,18 +123,6 @@ impl<'a> Comparison<'a> {
             Verdict::Better
         } else {
             Verdict::Same
-        }
-    }
-}
-
-impl Verdict {
-    /// As it is shown.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Worse => "worse",
-            Self::Slower => "slower",
-            Self::Same => "same",
-            Self::Better => "better",
         }
     }
 }

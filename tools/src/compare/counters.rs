@@ -1,9 +1,9 @@
 //! Counters that differ.
 
 use super::calls;
-use super::noise::median;
 use super::pairing::Pairing;
 use super::profile::Profile;
+use ffai::measure::median;
 use std::collections::BTreeSet;
 
 /// What is counted in place of dispatches where no counters were written.
@@ -45,7 +45,7 @@ pub(super) fn changes(before: &Profile, after: &Profile, tokens: &Pairing) -> Ve
         let steady = before.steady.get(name).copied().zip(after.steady.get(name).copied());
         steady.or_else(|| {
             let (before, after) = tokens.values(|token| token.counters.get(name).copied());
-            median(before).zip(median(after))
+            median(&before).zip(median(&after))
         })
     };
     let mut values: Vec<(String, (f64, f64))> =

@@ -13,6 +13,7 @@ mod profile;
 mod render;
 mod series;
 mod times;
+mod verdict;
 
 use crate::common;
 use crate::failure::Failure;

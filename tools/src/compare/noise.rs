@@ -59,13 +59,6 @@ pub(super) fn of_estimates(before: (f64, f64), after: (f64, f64), confidence: f6
     interval(&Trimmed { mean: after.0 - before.0, square, freedom: MANY }, confidence)
 }
 
-/// The middle of some values; of an even number, the mean of the two in the middle.
-pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let (&low, &high) = (values.get(values.len().checked_sub(1)? / 2)?, values.get(values.len() / 2)?);
-    Some(low.midpoint(high))
-}
-
 /// Without the `share` of them that is least, and that which is most.
 fn trimmed(mut values: Vec<f64>, share: f64) -> Option<Trimmed> {
     let count = values.len();
@@ -118,6 +111,7 @@ fn student(tail: f64, freedom: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ffai::measure::median;
 
     /// From any table of Student's t.
     #[test]
@@ -169,7 +163,7 @@ mod tests {
         assert_eq!(of_pairs(vec![1.0; 4], 0.95), Some(none));
         assert_eq!(of_groups(vec![1.0; 4], vec![2.0; 3], 0.95), Some(none));
         assert_eq!(of_pairs(vec![1.0; 2], 0.95), None);
-        assert_eq!(median(vec![3.0, 1.0, 2.0, 10.0]), Some(2.5));
-        assert_eq!(median(Vec::new()), None);
+        assert_eq!(median(&[3.0, 1.0, 2.0, 10.0]), Some(2.5));
+        assert_eq!(median(&[]), None);
     }
 }

@@ -1,11 +1,12 @@
 //! What changed, as a page.
 
 use super::calls::{CallChange, count, signed};
-use super::comparison::{Comparison, Verdict};
+use super::comparison::Comparison;
 use super::counters::Change;
 use super::noise::Interval;
 use super::profile::Profile;
 use super::times::{Finding, TimeChange, percent};
+use super::verdict::Verdict;
 
 /// Rows of memory that are named.
 const SHOWN_ROWS: usize = 8;
@@ -147,7 +148,7 @@ fn verdict(comparison: &Comparison) -> String {
         Verdict::Slower if slowed == 0 => vec!["the total slowed within the threshold".to_owned()],
         Verdict::Slower => vec![slowed_ops],
         Verdict::Better if slowed > 0 => vec![format!("the total is faster, though {slowed_ops}")],
-        Verdict::Same | Verdict::Better => Vec::new(),
+        Verdict::Same | Verdict::Better | Verdict::Unclear => Vec::new(),
     };
     let doubt = |loss| format!("the total differs by {}, which noise explains as well", signed_percent(loss));
     reasons.extend(comparison.doubtful_loss_percent().map(doubt));

@@ -1,8 +1,9 @@
 //! Which ops take longer, beyond what the tokens of a run differ by among themselves.
 
-use super::noise::{self, Interval, median};
+use super::noise::{self, Interval};
 use super::pairing::Pairing;
 use super::profile::Moment;
+use ffai::measure::median;
 use std::collections::BTreeSet;
 
 /// Probability with which any of all times is to be called changed where none is. Bounds of trimmed means miss by up to a third more
@@ -72,7 +73,7 @@ fn positive(ms: f64) -> Option<f64> {
 
 impl TimeChange {
     fn of(name: String, paired: bool, (before, after): (Vec<f64>, Vec<f64>), bounds: Bounds) -> Option<Self> {
-        let (before_ms, after_ms) = (median(before.clone())?, median(after.clone())?);
+        let (before_ms, after_ms) = (median(&before)?, median(&after)?);
         let logarithms = |values: Vec<f64>| values.into_iter().map(f64::ln).collect::<Vec<_>>();
         let (before, after) = (logarithms(before), logarithms(after));
         let ratio = if paired {

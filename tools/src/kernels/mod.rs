@@ -13,9 +13,9 @@ use crate::synth;
 use clap::{Args, ValueEnum};
 use ffai::generate::{Engine, OpenOptions, SamplingOptions, Timed, Weights, is_repeatable};
 use ffai::graph::{Ceiling, Element, Method, Op, Rng};
-use ffai::measure::Peaks;
+use ffai::measure::{Peaks, median};
 use ffai::weights::{self, Checkpoint};
-use rows::{Phase, Row, groups, median, row};
+use rows::{Phase, Row, groups, row};
 use std::path::{Path, PathBuf};
 
 /// Runs of an op that is by itself and warm, in one submission.
@@ -184,7 +184,7 @@ fn alone_us(alone: &ffai::generate::Alone) -> Option<f64> {
         Method::Submissions => &alone.wall_seconds,
         Method::Timestamps | Method::CommandBuffers | Method::Host => &alone.device_seconds,
     };
-    median(seconds.clone()).map(|seconds| seconds * 1e6)
+    median(seconds).map(|seconds| seconds * 1e6)
 }
 
 /// Timed steps behind the depth. How the token is chosen is part of a step: by all that can be asked of the sampler but penalties.

@@ -2,7 +2,7 @@
 
 use ffai::generate::Timed;
 use ffai::graph::{Access, Cost, Op, Operand, Tensor};
-use ffai::measure::Peaks;
+use ffai::measure::{Peaks, median};
 
 /// Where ops were recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ pub(super) fn row(phase: Phase, group: &Group, runs: &[Timed]) -> Row {
         shape: shape(op),
         calls: group.places.len(),
         cost: op.cost_at(runs[0].length),
-        in_place_us: median(seconds.collect()).map(|seconds| seconds * 1e6),
+        in_place_us: median(&seconds.collect::<Vec<_>>()).map(|seconds| seconds * 1e6),
         warm_us: None,
         cold_us: None,
         cold_bytes: None,
@@ -131,10 +131,4 @@ fn shape(op: &Op) -> String {
 
 fn size(tensor: Tensor) -> String {
     format!("{}×{}", tensor.rows, tensor.cols)
-}
-
-/// The middle of some values; `None` of none.
-pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
 }

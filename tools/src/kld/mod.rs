@@ -106,7 +106,7 @@ fn with_saved(arguments: &Arguments, saved: &Path) -> Result<Compared, Failure> 
         method: Method::Chunked,
         context: saved.context(),
         chunks: Some(saved.chunks().min(arguments.cutting.chunks().unwrap_or(usize::MAX))),
-        bos: scored_text::bos(&tokenizer),
+        bos: tokenizer.leading_bos(),
     };
     let tokens = saved.tokens().to_vec();
     if let Some(file) = &arguments.file {
@@ -125,9 +125,7 @@ fn same_text(
     options: &PerplexityOptions,
     saved: &[u32],
 ) -> Result<(), Failure> {
-    if arguments.cutting.context(Method::Chunked).is_some_and(|context| context as usize != options.context)
-        && arguments.cutting.ctx_given()
-    {
+    if arguments.cutting.ctx().is_some_and(|ctx| ctx as usize != options.context) {
         return Err(Failure::usage(format!("--ctx: the saved logits are of chunks of {} tokens", options.context)));
     }
     let wanted = options.chunks.unwrap_or(1) * options.context;
@@ -174,7 +172,7 @@ fn compare(
 ) -> Result<Divergence, Failure> {
     let progress = Progress::new(0, options.count(tokens.len(), candidate.context() as usize)?);
     let rows = options.job(tokens, 0).scored.len();
-    Ok(divergence(against, candidate, tokens, options, 0, &mut |so_far| {
+    Ok(divergence(against, candidate, tokens, options, &mut |so_far| {
         let sum: f64 = so_far.positions.iter().map(|position| position.kld).sum();
         let mean = sum / so_far.positions.len() as f64;
         progress.at(so_far.positions.len() / rows, format!("mean KLD {mean:.6}"));

@@ -3,55 +3,54 @@
 use super::Compared;
 use crate::failure::Failure;
 use ffai::evaluate::{Estimate, Statistics};
-use serde_json::json;
+use serde_json::{Map, Value};
 use std::path::Path;
 
-/// Names, values, and what they are multiplied with to be shown.
-fn rows(s: &Statistics) -> Vec<(&'static str, Estimate, &'static str)> {
-    vec![
-        ("mean KLD", s.mean_kld, "nats"),
-        ("median KLD", s.median_kld, "nats"),
-        ("90 % KLD", s.p90, "nats"),
-        ("95 % KLD", s.p95, "nats"),
-        ("99 % KLD", s.p99, "nats"),
-        ("99.9 % KLD", s.p999, "nats"),
-        ("maximum KLD", s.max_kld, "nats"),
-        ("same top token", s.same_top, "%"),
-        ("mean Δp", s.mean_delta_p, ""),
-        ("RMS Δp", s.rms_delta_p, ""),
-        ("perplexity", s.candidate_perplexity, ""),
-        ("reference's", s.reference_perplexity, ""),
-        ("ln of their ratio", s.log_perplexity_ratio, ""),
+/// A row of the table.
+struct Row {
+    /// Its key in an object; that of its error has `_error` behind it.
+    key: &'static str,
+    name: &'static str,
+    unit: &'static str,
+    estimate: Estimate,
+}
+
+fn rows(s: &Statistics) -> [Row; 13] {
+    let row = |key, name, unit, estimate| Row { key, name, unit, estimate };
+    [
+        row("mean_kld", "mean KLD", "nats", s.mean_kld),
+        row("median_kld", "median KLD", "nats", s.median_kld),
+        row("p90", "90 % KLD", "nats", s.p90),
+        row("p95", "95 % KLD", "nats", s.p95),
+        row("p99", "99 % KLD", "nats", s.p99),
+        row("p999", "99.9 % KLD", "nats", s.p999),
+        row("max_kld", "maximum KLD", "nats", s.max_kld),
+        row("same_top", "same top token", "%", s.same_top),
+        row("mean_delta_p", "mean Δp", "", s.mean_delta_p),
+        row("rms_delta_p", "RMS Δp", "", s.rms_delta_p),
+        row("perplexity", "perplexity", "", s.candidate_perplexity),
+        row("reference_perplexity", "reference's", "", s.reference_perplexity),
+        row("log_perplexity_ratio", "ln of their ratio", "", s.log_perplexity_ratio),
     ]
 }
 
 pub(super) fn page(statistics: &Statistics) -> String {
     let mut page = format!("KL(reference ‖ candidate) over {} tokens\n", statistics.scored_tokens);
-    for (name, Estimate { value, error }, unit) in rows(statistics) {
+    for Row { name, unit, estimate: Estimate { value, error }, .. } in rows(statistics) {
         page += format!("{name:18} {value:12.6} ± {error:.6} {unit}").trim_end();
         page.push('\n');
     }
     page
 }
 
-pub(super) fn object(s: &Statistics) -> String {
-    let object = json!({
-        "mean_kld": s.mean_kld.value, "mean_kld_error": s.mean_kld.error,
-        "median_kld": s.median_kld.value, "median_kld_error": s.median_kld.error,
-        "p90": s.p90.value, "p90_error": s.p90.error,
-        "p95": s.p95.value, "p95_error": s.p95.error,
-        "p99": s.p99.value, "p99_error": s.p99.error,
-        "p999": s.p999.value, "p999_error": s.p999.error,
-        "max_kld": s.max_kld.value, "max_kld_error": s.max_kld.error,
-        "same_top": s.same_top.value, "same_top_error": s.same_top.error,
-        "mean_delta_p": s.mean_delta_p.value, "mean_delta_p_error": s.mean_delta_p.error,
-        "rms_delta_p": s.rms_delta_p.value, "rms_delta_p_error": s.rms_delta_p.error,
-        "scored_tokens": s.scored_tokens,
-        "perplexity": s.candidate_perplexity.value, "perplexity_error": s.candidate_perplexity.error,
-        "reference_perplexity": s.reference_perplexity.value, "reference_perplexity_error": s.reference_perplexity.error,
-        "log_perplexity_ratio": s.log_perplexity_ratio.value, "log_perplexity_ratio_error": s.log_perplexity_ratio.error,
-    });
-    format!("{object:#}\n")
+pub(super) fn object(statistics: &Statistics) -> String {
+    let mut object = Map::new();
+    for Row { key, estimate: Estimate { value, error }, .. } in rows(statistics) {
+        object.insert(key.to_owned(), value.into());
+        object.insert(format!("{key}_error"), error.into());
+    }
+    object.insert("scored_tokens".to_owned(), statistics.scored_tokens.into());
+    format!("{:#}\n", Value::Object(object))
 }
 
 /// A line per scored token. `position` is that of the logits in their chunk; `token` is the one behind it.

@@ -4,9 +4,10 @@ use super::judge::{Bounds, Finding, Judged};
 use super::{Column, Quantity, Row, Series};
 use crate::compare::counters::Change;
 use crate::compare::memory;
-use crate::compare::noise::median;
 use crate::compare::times::ERROR;
+use crate::compare::verdict::Verdict;
 use crate::failure::Failure;
+use ffai::measure::median;
 
 /// From where on a change counts.
 #[derive(Clone, Copy, Debug)]
@@ -32,20 +33,6 @@ pub(in crate::compare) struct Comparison<'a> {
     /// Rows that one side alone has.
     pub(super) gone: Vec<&'a str>,
     pub(super) new: Vec<&'a str>,
-}
-
-/// What all changes come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Something lost more than it may.
-    Worse,
-    /// Something slowed beyond the noise, and within the threshold.
-    Slower,
-    /// Nothing became worse, and something better.
-    Better,
-    /// Nothing was found to have changed, and of something it cannot be told.
-    Unclear,
-    Same,
 }
 
 impl<'a> Comparison<'a> {
@@ -135,19 +122,6 @@ impl<'a> Comparison<'a> {
     }
 }
 
-impl Verdict {
-    /// As it is shown.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Worse => "worse",
-            Self::Slower => "slower",
-            Self::Better => "better",
-            Self::Unclear => "can't tell",
-            Self::Same => "same",
-        }
-    }
-}
-
 /// Columns that both rows have, with the name of the row. Of decode rates the steady one alone where both have it: two looks at
 /// the same steps would widen the bounds of all.
 fn shared<'a>(before: &'a Row, after: &'a Row) -> Vec<(&'a str, &'a Column, &'a Column)> {
@@ -178,7 +152,7 @@ fn judged(columns: &[(&str, &Column, &Column)], limits: Limits) -> Vec<Judged> {
 fn sizes(columns: &[(&str, &Column, &Column)]) -> Vec<Change> {
     let bytes = columns.iter().filter(|(_, column, _)| column.quantity == Quantity::Bytes);
     let change = |(row, before, after): &(&str, &Column, &Column)| {
-        let sides = (median(before.values.clone())?, median(after.values.clone())?);
+        let sides = (median(&before.values)?, median(&after.values)?);
         memory::device_change(format!("{row}, {}", before.name), sides)
     };
     let mut changes: Vec<Change> = bytes.filter_map(change).collect();

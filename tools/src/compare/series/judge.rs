@@ -1,7 +1,8 @@
 //! What can be said about one quantity before and after.
 
 use super::{Column, Quantity};
-use crate::compare::noise::{self, Interval, median};
+use crate::compare::noise::{self, Interval};
+use ffai::measure::median;
 
 /// A quantity of a row that both sides have.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl Judged {
     /// Holds `after` against `before`. `None` of sizes, which have no noise, and where a side has no value.
     pub(super) fn of(row: &str, before: &Column, after: &Column, bounds: Bounds) -> Option<Self> {
         let quantity = before.quantity;
-        let middles = (median(before.values.clone())?, median(after.values.clone())?);
+        let middles = (median(&before.values)?, median(&after.values)?);
         let floor = if quantity.is_speed() { bounds.noise_percent } else { bounds.quality_percent };
         let loss = match quantity {
             Quantity::TokensPerSecond | Quantity::Nanoseconds => speed(before, after, middles, bounds.confidence),

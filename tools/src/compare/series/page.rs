@@ -1,10 +1,11 @@
 //! What changed, as a page.
 
-use super::comparison::{Comparison, Verdict};
+use super::comparison::Comparison;
 use super::judge::{Finding, Judged};
 use super::{Quantity, Series};
 use crate::compare::render::{aligned, plural, rows, section, signed_percent, signed_size, size};
 use crate::compare::times::percent;
+use crate::compare::verdict::Verdict;
 
 /// The page: warnings, what changed, rows without a counterpart, and the verdict.
 pub(in crate::compare) fn page(comparison: &Comparison) -> String {
